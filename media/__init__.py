@@ -1,0 +1,1 @@
+"""Media files and ffmpeg: paths and integers in, files and measurements out."""

@@ -1,0 +1,1 @@
+"""The pipeline: the only room that composes the others."""

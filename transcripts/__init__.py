@@ -1,0 +1,1 @@
+"""Words, time and meaning: pure values in, pure values out."""
