@@ -1,8 +1,8 @@
 """The tables of a collection, typed.
 
-The key fact: a machine's transcript never changes. Its words keep their ordinal for ever; corrections lie on top in
-``edits``, and ``snapshots`` holds the text as corrected only to be quick: it can always be made again. Whatever
-points at words (passages, clips) holds word identities *and* media times *and* the quote.
+The key fact: a machine's transcript never changes. Its words keep their ordinal for ever; corrections lie on
+top in ``edits``, and ``snapshots`` holds the text as corrected only to be quick: it can always be made again.
+Whatever points at words (passages, clips) holds word identities *and* media times *and* the quote.
 
 Times are integer milliseconds from the recording's start, spans half-open; instants are UTC.
 """
