@@ -1,0 +1,161 @@
+"""Values and rows: the only translator between the rooms' values and the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db import models
+from transcripts.edit import retext
+from transcripts.model import Segment, Transcript, Turn, Word
+from transcripts.span import Span
+
+
+def machine_transcript(session: Session, row: models.Transcript) -> Transcript:
+    """The transcript as the machine heard it, its words given to speakers, without any edit."""
+    words = [
+        Word(str(word.ordinal), word.start_ms, word.end_ms, word.text, word.probability)
+        for word in session.scalars(
+            select(models.Word).where(models.Word.transcript_id == row.id).order_by(models.Word.ordinal)
+        )
+    ]
+    spoken_by = _speaker_of_each_word(session, row, len(words))
+    segments = session.scalars(
+        select(models.Segment).where(models.Segment.transcript_id == row.id).order_by(models.Segment.ordinal)
+    )
+    return Transcript(
+        row.language,
+        tuple(
+            part
+            for segment in segments
+            for part in _split_by_speaker(
+                words[segment.first_word : segment.last_word + 1],
+                spoken_by[segment.first_word : segment.last_word + 1],
+            )
+        ),
+    )
+
+
+def current_transcript(session: Session, row: models.Transcript) -> Transcript:
+    """The transcript as people see it: the machine's with the journal of edits on top."""
+    if row.revision == 0:
+        return machine_transcript(session, row)
+    snapshot = session.get(models.Snapshot, row.id)
+    if snapshot is not None and snapshot.revision == row.revision:
+        return transcript_from_document(snapshot.document)
+    return replayed(session, row)
+
+
+def replayed(session: Session, row: models.Transcript) -> Transcript:
+    """The machine's transcript with every entry of the journal applied, in order."""
+    transcript = machine_transcript(session, row)
+    for entry in session.scalars(
+        select(models.Edit).where(models.Edit.transcript_id == row.id).order_by(models.Edit.revision)
+    ):
+        transcript = apply_edit(transcript, entry.kind, entry.change, entry.revision)
+    return transcript
+
+
+def apply_edit(transcript: Transcript, kind: str, change: dict[str, Any], revision: int) -> Transcript:
+    """The transcript after one entry of the journal.
+
+    An entry names the words it means, so it finds its place again after the speakers were sought anew; one whose
+    words are all gone changes nothing.
+    """
+    before, meant, after = _around(transcript.segments, set(change.get("words", ())))
+    if meant:
+        whole = Segment(tuple(word for segment in meant for word in segment.words), meant[0].speaker)
+        if kind == "retext":
+            meant = (retext(whole, change["text"], revision),)
+        elif kind == "assign-speaker":
+            meant = (replace(whole, speaker=change["speaker"]),)
+    return replace(transcript, segments=(*before, *meant, *after), revision=revision)
+
+
+def _around(
+    segments: tuple[Segment, ...], words: set[str]
+) -> tuple[tuple[Segment, ...], tuple[Segment, ...], tuple[Segment, ...]]:
+    """The segments before, with and after those that hold any of the words."""
+    held = [index for index, segment in enumerate(segments) if any(word.id in words for word in segment.words)]
+    if not held:
+        return segments, (), ()
+    first, last = held[0], held[-1] + 1
+    return segments[:first], segments[first:last], segments[last:]
+
+
+def transcript_document(transcript: Transcript) -> dict[str, Any]:
+    """The transcript as plain JSON; words hold the fields of Word."""
+    return asdict(transcript)
+
+
+def transcript_from_document(document: dict[str, Any]) -> Transcript:
+    """The transcript that ``transcript_document`` wrote."""
+    return Transcript(
+        language=document["language"],
+        segments=tuple(
+            Segment(tuple(Word(**word) for word in segment["words"]), segment["speaker"])
+            for segment in document["segments"]
+        ),
+        revision=document["revision"],
+    )
+
+
+def speaker_names(recording: models.Recording) -> dict[int, str]:
+    """The name that people see, for each speaker's number."""
+    return {speaker.number: speaker.label for speaker in recording.speakers}
+
+
+def spans_to_json(spans: Iterable[Span]) -> list[Any]:
+    """Spans as a JSON column keeps them."""
+    return [[span.start_ms, span.end_ms] for span in spans]
+
+
+def spans_from_json(listed: Sequence[Sequence[int]]) -> tuple[Span, ...]:
+    """Spans from a JSON column."""
+    return tuple(Span(start_ms, end_ms) for start_ms, end_ms in listed)
+
+
+def turn_rows(turns: Iterable[Turn], number: int) -> list[models.Turn]:
+    """The rows of one speaker's turns."""
+    return [
+        models.Turn(start_ms=turn.start_ms, end_ms=turn.end_ms) for turn in turns if turn.speaker == number
+    ]
+
+
+def attribution_runs(transcript: Transcript) -> list[tuple[int, int, int]]:
+    """Runs of a machine transcript's words by one speaker: (first ordinal, last ordinal, speaker's number)."""
+    runs: list[tuple[int, int, int]] = []
+    for segment in transcript.segments:
+        if segment.speaker is None:
+            continue
+        first, last = int(segment.words[0].id), int(segment.words[-1].id)
+        if runs and runs[-1][2] == segment.speaker and runs[-1][1] + 1 == first:
+            runs[-1] = (runs[-1][0], last, segment.speaker)
+        else:
+            runs.append((first, last, segment.speaker))
+    return runs
+
+
+def _speaker_of_each_word(session: Session, row: models.Transcript, count: int) -> list[int | None]:
+    spoken_by: list[int | None] = [None] * count
+    for run, number in session.execute(
+        select(models.Attribution, models.Speaker.number)
+        .join(models.Speaker, models.Speaker.id == models.Attribution.speaker_id)
+        .where(models.Attribution.transcript_id == row.id)
+    ):
+        spoken_by[run.first_word : run.last_word + 1] = [number] * (run.last_word - run.first_word + 1)
+    return spoken_by
+
+
+def _split_by_speaker(words: Sequence[Word], spoken_by: Sequence[int | None]) -> list[Segment]:
+    parts: list[Segment] = []
+    start = 0
+    for index in range(1, len(words) + 1):
+        if index == len(words) or spoken_by[index] != spoken_by[start]:
+            parts.append(Segment(tuple(words[start:index]), spoken_by[start]))
+            start = index
+    return parts
