@@ -1,0 +1,1 @@
+"""What a transcript is about: sentences as vectors, passages, and the codebook's themes."""
