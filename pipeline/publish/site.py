@@ -176,8 +176,8 @@ def _refuse_conflicts(
         )
     if changed:
         raise PublishError(
-            f"Changed by hand since it was published: {_listed(site, changed)}; keep your version elsewhere and "
-            "publish with --force to replace it. Nothing was changed."
+            f"Changed by hand since it was published: {_listed(site, changed)}; keep your version elsewhere "
+            "and publish with --force to replace it. Nothing was changed."
         )
 
 
@@ -201,7 +201,7 @@ def _require_good_slugs(clips: Sequence[PublishedClip]) -> None:
     for clip in clips:
         if not _SLUG.fullmatch(clip.slug):
             raise PublishError(
-                f"The slug {clip.slug!r} cannot stand in an address; use lower-case letters, digits and hyphens."
+                f"The slug {clip.slug!r} cannot stand in an address; use letters a-z, digits and hyphens."
             )
         if clip.slug in seen:
             raise PublishError(f"Two clips have the slug {clip.slug}; give one of them another.")
