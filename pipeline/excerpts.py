@@ -287,7 +287,7 @@ def _work(collection: Collection, slug: str) -> _Work:
             source=original(collection, recording),
             recording_sha256=recording.sha256,
             segments=segments_between(transcript, held.first_word, held.last_word) if held else (),
-            names=_caption_names(recording),
+            names=caption_names(recording),
             made={
                 file.kind: file.fingerprint
                 for file in clip.files
@@ -296,7 +296,7 @@ def _work(collection: Collection, slug: str) -> _Work:
         )
 
 
-def _caption_names(recording: models.Recording) -> dict[int, str]:
+def caption_names(recording: models.Recording) -> dict[int, str]:
     """Names for captions: none where consent asks for a pseudonym."""
     if decide(store.consent_scope(recording), Purpose.PUBLISH).pseudonymise:
         return {}

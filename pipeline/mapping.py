@@ -15,15 +15,15 @@ from transcripts.model import Segment, Transcript, Turn, Word
 from transcripts.span import Span
 
 
-def machine_transcript(session: Session, row: models.Transcript) -> Transcript:
-    """The transcript as the machine heard it, its words given to speakers, without any edit."""
+def machine_transcript(session: Session, row: models.Transcript, *, attributed: bool = True) -> Transcript:
+    """The transcript as the machine heard it, without any edit; its words are given to speakers when ``attributed``."""
     words = [
         Word(str(word.ordinal), word.start_ms, word.end_ms, word.text, word.probability)
         for word in session.scalars(
             select(models.Word).where(models.Word.transcript_id == row.id).order_by(models.Word.ordinal)
         )
     ]
-    spoken_by = _speaker_of_each_word(session, row, len(words))
+    spoken_by = _speaker_of_each_word(session, row, len(words)) if attributed else [None] * len(words)
     segments = session.scalars(
         select(models.Segment).where(models.Segment.transcript_id == row.id).order_by(models.Segment.ordinal)
     )

@@ -1,0 +1,49 @@
+"""`stories export`: a transcript for other tools."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from db import store
+from media.files import atomic_path
+from pipeline import console, mapping, overview
+from pipeline.collection import Collection
+from pipeline.errors import NotAllowed, NotFound
+from pipeline.gate import Purpose, decide
+from transcripts.formats import FORMATS, write
+
+
+@click.command("export")
+@click.argument("recording", metavar="RECORDING")
+@click.option(
+    "--format", "form", type=click.Choice(sorted(FORMATS)), default="vtt", show_default=True, help="What to write."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; default: the terminal.")
+@console.with_collection
+def command(collection: Collection, recording: str, form: str, output: Path | None) -> None:
+    """Write a recording's transcript, as corrected, for another tool.
+
+    Of an anonymous storyteller no name is written.
+    """
+    with collection.sessions() as session:
+        found = overview.find_recording(session, recording)
+        decision = decide(store.consent_scope(found), Purpose.EXPORT)
+        if not decision.allowed:
+            raise NotAllowed(f"{overview.name_of(found)} cannot be exported: {decision.reason}.")
+        row = store.current_transcript(session, found.id)
+        if row is None:
+            raise NotFound(f"{overview.name_of(found)} has no transcript yet; run `stories process`.")
+        transcript = mapping.current_transcript(session, row)
+        names = (
+            {speaker.number: f"Speaker {speaker.number}" for speaker in found.speakers}
+            if decision.pseudonymise
+            else mapping.speaker_names(found)
+        )
+    if output is None:
+        write(transcript, form, sys.stdout, speaker_names=names)
+        return
+    with atomic_path(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
+        write(transcript, form, out, speaker_names=names)

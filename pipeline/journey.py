@@ -1,0 +1,182 @@
+"""The journey of recordings through the stages, in reading order.
+
+    ingest -> normalise -> transcribe -> speakers -> themes -> clips
+
+Each stage commits on its own. A stage whose fingerprint is done, and whose results are still there, is passed
+over; so a stopped run goes on where it was, and a second run does nothing twice. One recording's failure is its
+own; what is wrong with the set-up (a model that cannot be fetched, say) is tried once and told once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Protocol
+
+from db import store
+from media.errors import MediaError, ToolMissing
+from pipeline.collection import Collection
+from pipeline.errors import StoriesError
+from pipeline.stages import Progress, Stage, Work
+from pipeline.stages.clips import Clips
+from pipeline.stages.normalise import Normalise
+from pipeline.stages.speakers import Speakers
+from pipeline.stages.themes import Themes
+from pipeline.stages.transcribe import Transcribe
+from transcripts.errors import (
+    CodebookError,
+    DeviceUnavailable,
+    EmbeddingsUnavailable,
+    ModelDamaged,
+    ModelUnavailable,
+    SpeakersUnavailable,
+    TranscriptsError,
+)
+
+STAGES: tuple[Stage, ...] = (Normalise(), Transcribe(), Speakers(), Themes(), Clips())
+
+SET_UP = (
+    ToolMissing,
+    ModelUnavailable,
+    ModelDamaged,
+    DeviceUnavailable,
+    SpeakersUnavailable,
+    EmbeddingsUnavailable,
+    CodebookError,
+)
+"""Errors that every recording would meet again."""
+
+RECORDING = (MediaError, TranscriptsError, StoriesError, OSError)
+"""Errors that are one recording's own."""
+
+
+class Stopped(BaseException):
+    """The person at the keyboard asked to stop; not an error of any stage."""
+
+
+class Watcher(Protocol):
+    """Is told how the journey goes; called from several threads."""
+
+    def started(self, work: Work, stage: str) -> None:
+        """A stage begins."""
+
+    def progress(self, work: Work, stage: str, share: float) -> None:
+        """A share of it, 0 to 1, is done."""
+
+    def finished(self, work: Work, stage: str, seconds: float, error: str) -> None:
+        """It ended, well when ``error`` is empty."""
+
+    def arrived(self, work: Work) -> None:
+        """The recording has come as far as it can today."""
+
+
+@dataclass
+class Outcome:
+    """How one recording fared: stages done now, stages there already, and what stopped it."""
+
+    work: Work
+    done: list[str] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)
+    failed_stage: str = ""
+    error: str = ""
+    set_up: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Journey:
+    """Takes recordings through the stages, several at a time; models are shared and used one at a time."""
+
+    def __init__(self, collection: Collection, watcher: Watcher) -> None:
+        self._collection = collection
+        self._watcher = watcher
+        self._stop = threading.Event()
+        self._broken: dict[str, BaseException] = {}
+
+    def run(self, works: Sequence[Work], executor: Executor | None = None, jobs: int = 2) -> list[Outcome]:
+        """Every recording's outcome, in the order given.
+
+        With no ``executor`` of the caller's, ``jobs`` threads of this process do the work.
+        """
+        with self._collection.sessions.begin() as session:
+            store.close_interrupted(session)
+        if executor is not None:
+            return self._gathered([executor.submit(self.travel, work) for work in works])
+        with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="journey") as threads:
+            futures = [threads.submit(self.travel, work) for work in works]
+            try:
+                return self._gathered(futures)
+            except BaseException:
+                self._stop.set()
+                for future in futures:
+                    future.cancel()
+                raise
+
+    def travel(self, work: Work) -> Outcome:
+        """Take one recording as far as it comes."""
+        outcome = Outcome(work)
+        upstream = work.sha256
+        for stage in STAGES:
+            key = store.StageKey(work.sha256, stage.name, stage.fingerprint(work, upstream))
+            upstream = key.fingerprint
+            if self._is_there(work, stage, key):
+                outcome.passed.append(stage.name)
+                continue
+            self._attempt(work, stage, key, outcome)
+            if outcome.error:
+                break
+        self._watcher.arrived(work)
+        return outcome
+
+    @staticmethod
+    def _gathered(futures: Sequence[Future[Outcome]]) -> list[Outcome]:
+        return [future.result() for future in futures]
+
+    def _is_there(self, work: Work, stage: Stage, key: store.StageKey) -> bool:
+        with self._collection.sessions() as session:
+            done = store.is_done(session, key)
+        return done and stage.intact(work)
+
+    def _attempt(self, work: Work, stage: Stage, key: store.StageKey, outcome: Outcome) -> None:
+        with self._collection.sessions.begin() as session:
+            run_id = store.begin(session, key).id
+        self._watcher.started(work, stage.name)
+        start = monotonic()
+        error = self._worked(work, stage, run_id, outcome)
+        if error:
+            with self._collection.sessions.begin() as session:
+                store.finish(session, run_id, error)
+            outcome.failed_stage, outcome.error = stage.name, error
+        else:
+            outcome.done.append(stage.name)
+        outcome.seconds[stage.name] = monotonic() - start
+        self._watcher.finished(work, stage.name, outcome.seconds[stage.name], error)
+
+    def _worked(self, work: Work, stage: Stage, run_id: int, outcome: Outcome) -> str:
+        """Run the stage and write what it found; what went wrong, in one sentence, empty when nothing did."""
+        try:
+            if stage.name in self._broken:
+                raise self._broken[stage.name]
+            write = stage.run(work, self._watched(work, stage))
+            with self._collection.sessions.begin() as session:
+                write(session)
+                store.finish(session, run_id)
+        except SET_UP as error:
+            self._broken[stage.name] = error
+            outcome.set_up = True
+            return str(error)
+        except RECORDING as error:
+            return str(error)
+        except MemoryError:
+            return "there was not enough memory; close other programs, or choose a smaller model"
+        return ""
+
+    def _watched(self, work: Work, stage: Stage) -> Progress:
+        def progress(share: float) -> None:
+            if self._stop.is_set():
+                raise Stopped
+            self._watcher.progress(work, stage.name, min(1.0, max(0.0, share)))
+
+        return progress

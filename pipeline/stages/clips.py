@@ -1,0 +1,120 @@
+"""Clips: excerpts worth a look, proposed for editors to decide on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from db import models, store
+from pipeline import excerpts, mapping
+from pipeline.fingerprint import fingerprint
+from pipeline.stages import Progress, Work, Write
+from transcripts.clips import propose
+from transcripts.model import ClipProposal, Passage, ThemeScore, Transcript
+from transcripts.span import Span
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Clips:
+    """Whole sentences of the storyteller on one theme, edges in silence."""
+
+    name: str = "clips"
+
+    def fingerprint(self, work: Work, upstream: str) -> str:
+        """Of the bounds of a clip and of who the storyteller is."""
+        return fingerprint(
+            self.name, VERSION, upstream, work.collection.settings.clips.model_dump(), _storyteller(work)
+        )
+
+    def intact(self, work: Work) -> bool:
+        """Proposals are rows: they are there when the stage is done."""
+        return True
+
+    def run(self, work: Work, progress: Progress) -> Write:
+        """Propose from what is in the database."""
+        settings = work.collection.settings.clips
+        with work.collection.sessions() as session:
+            row = store.current_transcript(session, work.recording_id)
+            transcript = mapping.current_transcript(session, row) if row else Transcript("", ())
+            found = _passages(row, transcript) if row else ()
+            heard = store.speech(session, work.recording_id)
+            speech = mapping.spans_from_json(heard.spans) if heard else ()
+        proposals = propose(
+            found,
+            speech,
+            storyteller=_storyteller(work),
+            duration_ms=work.duration_ms,
+            min_ms=round(settings.min_s * 1000),
+            max_ms=round(settings.max_s * 1000),
+        )[: settings.most]
+        progress(1.0)
+
+        def write(session: Session) -> None:
+            _replace_proposals(session, work, proposals)
+
+        return write
+
+
+def _storyteller(work: Work) -> int | None:
+    with work.collection.sessions() as session:
+        recording = session.get_one(models.Recording, work.recording_id)
+        return next((one.number for one in recording.speakers if one.role == "storyteller"), None)
+
+
+def _passages(row: models.Transcript, transcript: Transcript) -> tuple[Passage, ...]:
+    found = (
+        Passage(
+            segments=excerpts.segments_between(transcript, passage.first_word, passage.last_word),
+            scores=tuple(ThemeScore(score.theme.key, score.score) for score in passage.themes),
+            unsure=passage.unsure,
+        )
+        for passage in row.passages
+    )
+    return tuple(passage for passage in found if passage.segments)
+
+
+def _replace_proposals(session: Session, work: Work, proposals: tuple[ClipProposal, ...]) -> None:
+    """Put these in the place of earlier proposals that nobody touched; what somebody decided on stays."""
+    row = store.current_transcript(session, work.recording_id)
+    wanted = {
+        excerpts.slug_for(
+            work.sha256, one.segments[0].words[0].id, one.segments[-1].words[-1].id, one.theme
+        ): one
+        for one in proposals
+    }
+    kept: list[Span] = []
+    for clip in store.clips(session, recording_id=work.recording_id):
+        untouched = clip.state == "proposed" and clip.origin == "proposed"
+        if untouched and clip.slug not in wanted:
+            session.delete(clip)
+        elif not untouched:
+            kept.append(Span(clip.start_ms, clip.end_ms))
+    session.flush()
+    themes = {theme.key: theme.id for theme in store.themes(session, retired=True)}
+    for slug, proposal in wanted.items():
+        if row is None or any(proposal.span.overlap_ms(span) * 2 > proposal.span.duration_ms for span in kept):
+            continue
+        clip = store.clip(session, slug) or models.Clip(slug=slug, recording_id=work.recording_id)
+        clip.theme_id = themes.get(proposal.theme or "")
+        clip.title = clip.title or excerpts.title_of(proposal.segments)
+        clip.start_ms, clip.end_ms = proposal.span.start_ms, proposal.span.end_ms
+        clip.score, clip.reasons = proposal.score, list(proposal.reasons)
+        session.add(clip)
+        session.flush()
+        _link(session, clip, row, proposal)
+
+
+def _link(
+    session: Session, clip: models.Clip, row: models.Transcript, proposal: ClipProposal
+) -> None:
+    fresh = excerpts.link(row, proposal.segments)
+    held = store.clip_link(session, clip.id, row.id)
+    if held is None:
+        fresh.clip_id = clip.id
+        session.add(fresh)
+        return
+    for field in ("revision", "first_word", "last_word", "start_ms", "end_ms", "quote", "state"):
+        setattr(held, field, getattr(fresh, field) or getattr(held, field))
