@@ -27,7 +27,6 @@ from db.models import (
     now,
 )
 
-
 # Recordings and files
 
 
@@ -92,7 +91,7 @@ def storyteller_by_key(session: Session, key: str) -> Storyteller | None:
     return session.scalar(select(Storyteller).where(Storyteller.key == key))
 
 
-def record_consent(session: Session, story: Story, scope: str, source: str, note: str = "") -> bool:
+def record_consent(story: Story, scope: str, source: str, note: str = "") -> bool:
     """Add a line to the consent log, unless this source's newest line says the same; whether one was added."""
     newest = next((line for line in reversed(story.consents) if line.source == source), None)
     if newest is not None and newest.scope == scope:
@@ -174,9 +173,7 @@ def clip(session: Session, slug: str) -> Clip | None:
     return session.scalar(select(Clip).where(Clip.slug == slug))
 
 
-def clips(
-    session: Session, *, states: Sequence[str] = (), recording_id: int | None = None
-) -> Sequence[Clip]:
+def clips(session: Session, *, states: Sequence[str] = (), recording_id: int | None = None) -> Sequence[Clip]:
     """Clips by recording and time, of these states only when some are named."""
     query = (
         select(Clip)

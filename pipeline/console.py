@@ -29,7 +29,7 @@ def with_collection(function: Callable[Concatenate[Collection, P], R]) -> Callab
     def wrapper(app: App, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(Collection.open(app.folder), *args, **kwargs)
 
-    return wrapper  # type: ignore[return-value]
+    return wrapper
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -47,7 +47,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, title
     """Rows under their headings."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left", overflow="fold")
+        table.add_column(
+            heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*row)
     console().print(table)

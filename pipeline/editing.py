@@ -55,7 +55,9 @@ def name_speaker(
         NotFound: when the recording has no such speaker.
     """
     if role is not None and role not in ROLES:
-        raise EditError(f"'{role}' is no role; a speaker is {', '.join(filter(None, ROLES))}, or none of them.")
+        raise EditError(
+            f"'{role}' is no role; a speaker is {', '.join(filter(None, ROLES))}, or none of them."
+        )
     name = " ".join(nfc(name).split())
     with collection.sessions.begin() as session:
         speaker = store.speaker(session, recording_id, number)
@@ -120,9 +122,7 @@ def _journalled(
     )
     row.revision = revision
     session.merge(
-        models.Snapshot(
-            transcript_id=row.id, revision=revision, document=mapping.transcript_document(edited)
-        )
+        models.Snapshot(transcript_id=row.id, revision=revision, document=mapping.transcript_document(edited))
     )
     session.flush()
     indexing.index(session, row, edited)

@@ -146,7 +146,9 @@ def add(
         row = store.current_transcript(session, recording_id)
         segments = _segments_in(session, row, Span(start_ms, end_ms))
         if row is None or not segments:
-            raise StoriesError("Nothing is said in that stretch, so there is nothing to caption; choose another.")
+            raise StoriesError(
+                "Nothing is said in that stretch, so there is nothing to caption; choose another."
+            )
         found = session.query(models.Theme).filter_by(key=theme).one_or_none() if theme else None
         if theme and found is None:
             raise NotFound(f"The codebook has no theme '{theme}'.")
@@ -178,6 +180,7 @@ def link(row: models.Transcript, segments: tuple[Segment, ...]) -> models.ClipLi
         start_ms=segments[0].start_ms,
         end_ms=segments[-1].end_ms,
         quote=" ".join(segment.text for segment in segments),
+        state="found",
     )
 
 
@@ -289,9 +292,7 @@ def _work(collection: Collection, slug: str) -> _Work:
             segments=segments_between(transcript, held.first_word, held.last_word) if held else (),
             names=caption_names(recording),
             made={
-                file.kind: file.fingerprint
-                for file in clip.files
-                if collection.absolute(file.path).is_file()
+                file.kind: file.fingerprint for file in clip.files if collection.absolute(file.path).is_file()
             },
         )
 
@@ -317,9 +318,7 @@ def original(collection: Collection, recording: models.Recording) -> Path:
     raise NotFound(f"The recording's file is gone (it was at {known}); put it back and try again.")
 
 
-def _media(
-    collection: Collection, work: _Work, info: MediaInfo, folder: Path
-) -> models.ClipFile | None:
+def _media(collection: Collection, work: _Work, info: MediaInfo, folder: Path) -> models.ClipFile | None:
     wanted = fingerprint(
         "clip media", CUT_VERSION, work.recording_sha256, work.span.start_ms, work.span.end_ms
     )

@@ -39,7 +39,9 @@ def checks(folder: Path) -> list[Check]:
     found = [_ffmpeg(), _voices(), _sentences(), _processor()]
     if not (folder / "stories.toml").is_file():
         found.append(
-            Check("collection", "poor", f"{folder} is none", "stories init DIR makes one, -C DIR names another.")
+            Check(
+                "collection", "poor", f"{folder} is none", "stories init DIR makes one, -C DIR names another."
+            )
         )
         return found
     return [*found, *_collection(folder)]
@@ -97,7 +99,10 @@ def _model(collection: Collection) -> Check:
     name = collection.settings.transcription.model
     if name in engines.BUILTIN_MODELS:
         return Check(
-            "model", "poor", f"{name}, the built-in model", "It knows synthetic voices only; name a Whisper model."
+            "model",
+            "poor",
+            f"{name}, the built-in model",
+            "It knows synthetic voices only; name a Whisper model.",
         )
     path = (collection.root / name).expanduser()
     if path.is_file() or Path(name).is_file():
@@ -105,7 +110,9 @@ def _model(collection: Collection) -> Check:
     cached = engines.cached_weights(name)
     if cached is not None:
         return Check("model", "good", f"{name}, at {cached}")
-    return Check("model", "poor", f"{name} is not on this machine yet", "It is fetched when it is first needed.")
+    return Check(
+        "model", "poor", f"{name} is not on this machine yet", "It is fetched when it is first needed."
+    )
 
 
 def _codebook(collection: Collection) -> Check:
@@ -132,7 +139,9 @@ def _originals(collection: Collection) -> Check:
             if not any(collection.absolute(file.path).is_file() for file in recording.files)
         ]
     if gone:
-        return Check("originals", "poor", f"{len(gone)} recordings are gone: {', '.join(gone[:5])}", "Put them back.")
+        return Check(
+            "originals", "poor", f"{len(gone)} recordings are gone: {', '.join(gone[:5])}", "Put them back."
+        )
     return Check("originals", "good", "every recording is there")
 
 

@@ -92,7 +92,9 @@ def read(path: Path) -> Intake:
     rows = csv.DictReader(io.StringIO(text), delimiter=_delimiter(header), restkey="more")
     columns = [nfc(name or "").strip().lower() for name in rows.fieldnames or ()]
     if "file" not in columns:
-        raise IntakeError(f"{path} has no column 'file'; its first line must name the columns {', '.join(COLUMNS)}.")
+        raise IntakeError(
+            f"{path} has no column 'file'; its first line must name the columns {', '.join(COLUMNS)}."
+        )
     rows.fieldnames = columns
     return _understood(path.name, columns, rows)
 
@@ -112,7 +114,7 @@ def apply(session: Session, recording: models.Recording, line: IntakeLine | None
     story.storyteller = _storyteller(session, line, story_key)
     recording.story = story
     session.flush()
-    store.record_consent(session, story, line.consent, "intake", f"intake line {line.line}")
+    store.record_consent(story, line.consent, "intake", f"intake line {line.line}")
 
 
 def _storyteller(session: Session, line: IntakeLine, story_key: str) -> models.Storyteller:
@@ -130,9 +132,7 @@ def _storyteller(session: Session, line: IntakeLine, story_key: str) -> models.S
 
 def _understood(name: str, columns: list[str], rows: csv.DictReader[str]) -> Intake:
     lines: list[IntakeLine] = []
-    problems = [
-        f"{name}: the column '{column}' is missing." for column in COLUMNS if column not in columns
-    ]
+    problems = [f"{name}: the column '{column}' is missing." for column in COLUMNS if column not in columns]
     by_file: dict[str, IntakeLine] = {}
     for row in rows:
         values = {key: nfc(row.get(key) or "").strip() for key in COLUMNS}
@@ -163,10 +163,14 @@ def _line(name: str, number: int, values: dict[str, str]) -> tuple[IntakeLine | 
         try:
             told_on = date.fromisoformat(values["date"])
         except ValueError:
-            problems.append(f"{place}: the date '{values['date']}' is not of the form 2020-05-31; it is left out.")
+            problems.append(
+                f"{place}: the date '{values['date']}' is not of the form 2020-05-31; it is left out."
+            )
     method = values["method"].lower().replace(" ", "-")
     if method and method not in METHODS:
-        problems.append(f"{place}: the method '{values['method']}' is not {' or '.join(METHODS)}; it is left out.")
+        problems.append(
+            f"{place}: the method '{values['method']}' is not {' or '.join(METHODS)}; it is left out."
+        )
         method = ""
     consent = values["consent"].lower()
     if consent not in CONSENTS:

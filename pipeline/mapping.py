@@ -80,7 +80,9 @@ def _around(
     segments: tuple[Segment, ...], words: set[str]
 ) -> tuple[tuple[Segment, ...], tuple[Segment, ...], tuple[Segment, ...]]:
     """The segments before, with and after those that hold any of the words."""
-    held = [index for index, segment in enumerate(segments) if any(word.id in words for word in segment.words)]
+    held = [
+        index for index, segment in enumerate(segments) if any(word.id in words for word in segment.words)
+    ]
     if not held:
         return segments, (), ()
     first, last = held[0], held[-1] + 1

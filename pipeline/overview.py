@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -80,14 +81,20 @@ def find_recording(session: Session, wanted: str) -> models.Recording:
     raise NotFound(f"There is no recording '{wanted}'; `stories status` lists all.")
 
 
-def _meanings(wanted: str):  # type: ignore[no-untyped-def]
+def _meanings(wanted: str) -> Iterator[Callable[[models.Recording], bool]]:
     yield lambda recording: wanted.isdigit() and recording.id == int(wanted)
     yield lambda recording: any(file.path == wanted for file in recording.files)
     yield lambda recording: any(_base(file.path) == _base(wanted) for file in recording.files)
     yield lambda recording: any(_stem(file.path) == wanted for file in recording.files)
-    yield lambda recording: recording.story is not None and wanted in (
-        recording.story.key,
-        recording.story.title,
+    yield (
+        lambda recording: (
+            recording.story is not None
+            and wanted
+            in (
+                recording.story.key,
+                recording.story.title,
+            )
+        )
     )
     yield lambda recording: len(wanted) >= 6 and recording.sha256.startswith(wanted.lower())
 
@@ -102,12 +109,12 @@ def _stem(path: str) -> str:
 
 def _word_counts(session: Session) -> dict[int, int]:
     rows = session.execute(
-        select(models.Transcript.recording_id, func.count())
+        select(models.Transcript.recording_id, func.count().label("words"))
         .join(models.Word, models.Word.transcript_id == models.Transcript.id)
         .where(models.Transcript.current.is_(True))
         .group_by(models.Transcript.recording_id)
     )
-    return {recording_id: count for recording_id, count in rows}
+    return {row.recording_id: row.words for row in rows}
 
 
 def _standing(recording: models.Recording, runs: dict[str, models.StageRun], words: int) -> Standing:

@@ -41,9 +41,7 @@ def gather(collection: Collection) -> tuple[list[PublishedClip], list[LeftOut]]:
     return going, left
 
 
-def _objection(
-    collection: Collection, session: Session, clip: models.Clip, decision: Decision
-) -> str:
+def _objection(collection: Collection, session: Session, clip: models.Clip, decision: Decision) -> str:
     """Why the clip cannot go out; empty when it can."""
     if not decision.allowed:
         return decision.reason

@@ -54,7 +54,11 @@ class LineWatcher:
 
     def finished(self, work: Work, stage: str, seconds: float, error: str) -> None:
         """Say how a stage ended."""
-        self._say(f"{work.name}: {stage} failed: {error}" if error else f"{work.name}: {stage} done, {speed(work, seconds)}")
+        self._say(
+            f"{work.name}: {stage} failed: {error}"
+            if error
+            else f"{work.name}: {stage} done, {speed(work, seconds)}"
+        )
 
     def arrived(self, work: Work) -> None:
         """Count it."""

@@ -17,7 +17,7 @@ from pipeline.gate import Purpose, decide
 STATES = ("proposed", "approved", "rejected", "needs review")
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[int]):
     """A time in a recording: seconds (95.5), or minutes and seconds (1:35.5), or with hours; gives milliseconds."""
 
     name = "time"
@@ -27,7 +27,9 @@ class Moment(click.ParamType):
         if isinstance(value, int):
             return value
         if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d{1,3})?", value):
-            self.fail(f"'{value}' is no time; write seconds (95.5) or minutes and seconds (1:35.5).", param, ctx)
+            self.fail(
+                f"'{value}' is no time; write seconds (95.5) or minutes and seconds (1:35.5).", param, ctx
+            )
         seconds = 0.0
         for part in value.split(":"):
             seconds = seconds * 60 + float(part)
@@ -40,7 +42,9 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--state", type=click.Choice(STATES), multiple=True, help="Only clips of this state; repeatable.")
+@click.option(
+    "--state", type=click.Choice(STATES), multiple=True, help="Only clips of this state; repeatable."
+)
 @click.option("--recording", help="Only clips of this recording.")
 @console.json_option
 @console.with_collection
@@ -98,7 +102,9 @@ def cut_clips(collection: Collection, slugs: tuple[str, ...], every: bool) -> No
             clip = store.clip(session, slug)
             media = next(file for file in clip.files if file.kind == "media") if clip else None
             if media is not None:
-                click.echo(f"{media.path}  {(media.duration_ms or 0) / 1000:.2f} s  {media.loudness_lufs:.1f} LUFS")
+                click.echo(
+                    f"{media.path}  {(media.duration_ms or 0) / 1000:.2f} s  {media.loudness_lufs:.1f} LUFS"
+                )
 
 
 @command.command("approve")

@@ -19,9 +19,16 @@ from transcripts.formats import FORMATS, write
 @click.command("export")
 @click.argument("recording", metavar="RECORDING")
 @click.option(
-    "--format", "form", type=click.Choice(sorted(FORMATS)), default="vtt", show_default=True, help="What to write."
+    "--format",
+    "form",
+    type=click.Choice(sorted(FORMATS)),
+    default="vtt",
+    show_default=True,
+    help="What to write.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; default: the terminal.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; default: the terminal."
+)
 @console.with_collection
 def command(collection: Collection, recording: str, form: str, output: Path | None) -> None:
     """Write a recording's transcript, as corrected, for another tool.

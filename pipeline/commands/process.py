@@ -105,7 +105,9 @@ class _Report:
         for reason in dict.fromkeys(row.reason for row in failed):
             names = [row.recording for row in failed if row.reason == reason]
             out.print(Text(_failure(names, reason), style="red"))
-        counts = {state: sum(row.state == state for row in self.rows) for state in ("done", "unchanged", "failed")}
+        counts = {
+            state: sum(row.state == state for row in self.rows) for state in ("done", "unchanged", "failed")
+        }
         told = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
         out.print(Text(f"{told}, in {self.seconds:.1f} s"))
 
@@ -148,9 +150,19 @@ def _process(collection: Collection, paths: tuple[Path, ...], jobs: int, out: Co
         )
     notes = [
         *found.intake_problems,
-        *(f"{name}: the same recording as {twin}; it is kept once." for name, twin in found.duplicates.items()),
-        *(f"{name}: intake.csv has no line for it, so it cannot be published." for name in found.without_line),
+        *(
+            f"{name}: the same recording as {twin}; it is kept once."
+            for name, twin in found.duplicates.items()
+        ),
+        *(
+            f"{name}: intake.csv has no line for it, so it cannot be published."
+            for name in found.without_line
+        ),
         *found.lines_without_file,
-        *([f"passed over, not media by their names: {', '.join(found.passed_over)}"] if found.passed_over else []),
+        *(
+            [f"passed over, not media by their names: {', '.join(found.passed_over)}"]
+            if found.passed_over
+            else []
+        ),
     ]
     return _Report(tuple(rows), tuple(notes), monotonic() - start)

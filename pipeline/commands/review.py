@@ -9,7 +9,9 @@ from pipeline.collection import Collection
 
 
 @click.command("review")
-@click.option("--port", type=click.IntRange(0, 65_535), default=8765, show_default=True, help="0: any free port.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8765, show_default=True, help="0: any free port."
+)
 @click.option("--open/--no-open", "open_browser", default=True, help="Open the page in the browser.")
 @click.option("--author", help="Who edits; default: STORIES_AUTHOR, else the login name.")
 @console.with_collection

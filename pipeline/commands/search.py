@@ -14,7 +14,9 @@ from pipeline.collection import Collection
 
 @click.command("search")
 @click.argument("words", nargs=-1, required=True, metavar="WORDS…")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At the most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At the most so many."
+)
 @console.json_option
 @console.with_collection
 def command(collection: Collection, words: tuple[str, ...], limit: int, as_json: bool) -> None:
@@ -25,14 +27,17 @@ def command(collection: Collection, words: tuple[str, ...], limit: int, as_json:
     with collection.sessions() as session:
         hits = search_transcripts(session, " ".join(words), limit=limit)
         names = {
-            hit.recording_id: overview.name_of(session.get_one(models.Recording, hit.recording_id)) for hit in hits
+            hit.recording_id: overview.name_of(session.get_one(models.Recording, hit.recording_id))
+            for hit in hits
         }
     if as_json:
         console.print_json([_plain(hit, names[hit.recording_id]) for hit in hits])
         return
     out = console.console()
     for hit in hits:
-        line = Text(f"{names[hit.recording_id]} {console.clock(hit.start_ms)} {hit.speaker or '-'}: ", style="cyan")
+        line = Text(
+            f"{names[hit.recording_id]} {console.clock(hit.start_ms)} {hit.speaker or '-'}: ", style="cyan"
+        )
         out.print(line.append_text(_marked(hit.marked)))
     if not hits:
         click.echo("Nobody says that.")

@@ -116,7 +116,9 @@ def _passages(row: models.Transcript | None) -> list[dict[str, Any]]:
 
 
 def _show(facts: dict[str, Any]) -> None:
-    click.echo(f"{facts['recording']}  {facts['kind']}, {console.clock(facts['duration_ms'])}  {facts['picture']}")
+    click.echo(
+        f"{facts['recording']}  {facts['kind']}, {console.clock(facts['duration_ms'])}  {facts['picture']}"
+    )
     click.echo(
         f"story: {facts['story'] or '-'}   storyteller: {facts['storyteller'] or '-'}   "
         f"phase: {facts['phase'] or '-'}   consent: {facts['consent'] or 'not recorded'}"
@@ -139,9 +141,8 @@ def _show(facts: dict[str, Any]) -> None:
     for passage in facts["passages"]:
         themes = [f"{item['theme']} {item['score']:.2f}" for item in passage["themes"][:3]]
         sure = "unsure: " if passage["unsure"] else ""
-        click.echo(
-            f"  {console.clock(passage['start_ms']):>8} to {console.clock(passage['end_ms'])}  {sure}{', '.join(themes)}"
-        )
+        span = f"{console.clock(passage['start_ms']):>8} to {console.clock(passage['end_ms'])}"
+        click.echo(f"  {span}  {sure}{', '.join(themes)}")
     click.echo("\nClips")
     for clip in facts["clips"]:
         click.echo(

@@ -95,7 +95,9 @@ def _replace_proposals(session: Session, work: Work, proposals: tuple[ClipPropos
     session.flush()
     themes = {theme.key: theme.id for theme in store.themes(session, retired=True)}
     for slug, proposal in wanted.items():
-        if row is None or any(proposal.span.overlap_ms(span) * 2 > proposal.span.duration_ms for span in kept):
+        if row is None or any(
+            proposal.span.overlap_ms(span) * 2 > proposal.span.duration_ms for span in kept
+        ):
             continue
         clip = store.clip(session, slug) or models.Clip(slug=slug, recording_id=work.recording_id)
         clip.theme_id = themes.get(proposal.theme or "")
@@ -107,9 +109,7 @@ def _replace_proposals(session: Session, work: Work, proposals: tuple[ClipPropos
         _link(session, clip, row, proposal)
 
 
-def _link(
-    session: Session, clip: models.Clip, row: models.Transcript, proposal: ClipProposal
-) -> None:
+def _link(session: Session, clip: models.Clip, row: models.Transcript, proposal: ClipProposal) -> None:
     fresh = excerpts.link(row, proposal.segments)
     held = store.clip_link(session, clip.id, row.id)
     if held is None:
@@ -117,4 +117,4 @@ def _link(
         session.add(fresh)
         return
     for field in ("revision", "first_word", "last_word", "start_ms", "end_ms", "quote", "state"):
-        setattr(held, field, getattr(fresh, field) or getattr(held, field))
+        setattr(held, field, getattr(fresh, field))

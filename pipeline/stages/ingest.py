@@ -136,7 +136,9 @@ def _look(collection: Collection, path: Path, announce: Announce) -> _Look | Non
     try:
         info = probe(path)
         if not info.has_audio:
-            raise NoSound(f"{path.name} has no sound, so there is no story to hear; export it again with its sound.")
+            raise NoSound(
+                f"{path.name} has no sound, so there is no story to hear; export it again with its sound."
+            )
     except MediaError as error:
         return _Look(path, facts.st_size, facts.st_mtime_ns, sha256, None, str(error))
     return _Look(path, facts.st_size, facts.st_mtime_ns, sha256, info, "")

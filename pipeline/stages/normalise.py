@@ -43,9 +43,7 @@ class Normalise:
             MediaError: when the recording cannot be read to its end.
         """
         with work.collection.sessions() as session:
-            source = excerpts.original(
-                work.collection, session.get_one(models.Recording, work.recording_id)
-            )
+            source = excerpts.original(work.collection, session.get_one(models.Recording, work.recording_id))
         folder = work.collection.derived_for(work.sha256)
         folder.mkdir(parents=True, exist_ok=True)
         info = probe(source)

@@ -122,9 +122,7 @@ def _replace_speakers(
     session.flush()
 
 
-def _same_voice(
-    spans: list[Span], earlier: list[tuple[models.Speaker, list[Span]]]
-) -> models.Speaker | None:
+def _same_voice(spans: list[Span], earlier: list[tuple[models.Speaker, list[Span]]]) -> models.Speaker | None:
     """The earlier speaker that was heard in most of these spans, when that is more than half of them."""
     total = sum(span.duration_ms for span in spans)
     shared = [

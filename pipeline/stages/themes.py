@@ -33,7 +33,12 @@ class Themes:
         """Of the codebook, what makes vectors of sentences, and the transcript's revision."""
         settings = work.collection.settings.themes
         return fingerprint(
-            self.name, VERSION, upstream, _codebook_identity(codebook_path(work)), settings.embeddings, _revision(work)
+            self.name,
+            VERSION,
+            upstream,
+            _codebook_identity(codebook_path(work)),
+            settings.embeddings,
+            _revision(work),
         )
 
     def intact(self, work: Work) -> bool:

@@ -14,7 +14,7 @@ from pipeline.errors import NotFound
 from pipeline.fingerprint import fingerprint, of_file
 from pipeline.stages import Progress, Work, Write
 from transcripts import engines
-from transcripts.engines import Recognition, RecogniserOptions
+from transcripts.engines import RecogniserOptions, Recognition
 
 VERSION = 1
 
