@@ -1,0 +1,200 @@
+"""The JSON interface: what the pages read and change. Slow work runs in a thread, sessions are short."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from db import models, store
+from pipeline import editing, excerpts, mapping
+from pipeline.collection import Collection
+from pipeline.errors import EditConflict, EditError, NotFound
+from pipeline.review import document
+from pipeline.review.document import Json
+from pipeline.review.looks import clock
+
+MOST_BODY_BYTES = 200_000
+MOST_NAME_LETTERS = 200
+_one_cut_at_a_time = threading.Lock()
+
+
+def read_token(request: Request) -> JSONResponse:
+    """The token that changes need; a page of another origin cannot read it."""
+    return JSONResponse({"token": request.app.state.token, "author": request.app.state.author})
+
+
+def read_recording(request: Request) -> JSONResponse:
+    """Everything about one recording."""
+    with _collection(request).sessions() as session:
+        recording = document.recording_of(session, request.path_params["recording_id"])
+        return JSONResponse(document.recording_document(session, recording))
+
+
+async def write_segment(request: Request) -> JSONResponse:
+    """Give a segment another text; somebody else's newer text is answered with 409 and shown."""
+    body = await _body(request, text=str, revision=int)
+    return await run_in_threadpool(_retext, request, body["text"], body["revision"])
+
+
+async def write_speaker(request: Request) -> JSONResponse:
+    """Name a voice and say what part it has."""
+    body = await _body(request, name=str, role=str)
+    if len(body["name"]) > MOST_NAME_LETTERS:
+        raise EditError(f"A name has at most {MOST_NAME_LETTERS} letters.")
+    return await run_in_threadpool(_name_speaker, request, body["name"], body["role"])
+
+
+async def approve_clip(request: Request) -> JSONResponse:
+    """Cut the clip when it is not cut yet, and note the approval of exactly that."""
+    return await run_in_threadpool(_approve, request)
+
+
+async def reject_clip(request: Request) -> JSONResponse:
+    """Say no to a clip."""
+    return await run_in_threadpool(_reject, request)
+
+
+def _retext(request: Request, text: str, revision: int) -> JSONResponse:
+    collection = _collection(request)
+    transcript_id, segment = request.path_params["transcript_id"], request.path_params["segment"]
+    with collection.sessions() as session:
+        _, seen = document.transcript_of(session, transcript_id)
+    place = next((place for place, held in enumerate(seen.segments) if held.id == segment), None)
+    if place is None and seen.revision == revision:
+        raise NotFound("This sentence is not in the transcript any more; reload the page.")
+    try:
+        edited = editing.retext_segment(
+            collection, transcript_id, segment, text, author=request.app.state.author, revision=revision
+        )
+    except EditConflict as conflict:
+        return _conflict(collection, transcript_id, segment, str(conflict))
+    changed = edited.segments[place or 0]
+    with collection.sessions() as session:
+        row = session.get_one(models.Transcript, transcript_id)
+        recording = document.recording_of(session, row.recording_id)
+        return JSONResponse(
+            {
+                "revision": edited.revision,
+                "place": place,
+                "segment": document.segment_json(changed),
+                "clips": document.clip_list(session, recording, row, edited.segments),
+                "message": f"Saved. The sentence at {clock(changed.start_ms)} now has your text.",
+            }
+        )
+
+
+def _conflict(collection: Collection, transcript_id: int, segment: str, message: str) -> JSONResponse:
+    """Tell what the sentence says now, so that the editor can choose."""
+    with collection.sessions() as session:
+        row, current = document.transcript_of(session, transcript_id)
+        held = next((held for held in current.segments if held.id == segment), None)
+        body = {
+            "error": "conflict",
+            "message": message,
+            "revision": row.revision,
+            "segment": held and document.segment_json(held),
+            "text": held and held.text,
+        }
+    return JSONResponse(body, status_code=409)
+
+
+def _name_speaker(request: Request, name: str, role: str) -> JSONResponse:
+    collection = _collection(request)
+    recording_id, number = request.path_params["recording_id"], request.path_params["number"]
+    with collection.sessions() as session:
+        document.recording_of(session, recording_id)
+    editing.name_speaker(
+        collection, recording_id, number, name=name, role=role, author=request.app.state.author
+    )
+    with collection.sessions() as session:
+        recording = document.recording_of(session, recording_id)
+        row = store.current_transcript(session, recording_id)
+        speakers = document.speaker_list(recording)
+    label = next(speaker["label"] for speaker in speakers if speaker["number"] == number)
+    revision = row.revision if row else 0
+    return JSONResponse(
+        {"speakers": speakers, "revision": revision, "message": f"Saved. This voice is {label} now."}
+    )
+
+
+def _approve(request: Request) -> JSONResponse:
+    slug = _open_clip(request)
+    with _one_cut_at_a_time:
+        excerpts.approve(_collection(request), slug, author=request.app.state.author)
+    return _clip_answer(request, "Approved and saved. This is what will be published.")
+
+
+def _reject(request: Request) -> JSONResponse:
+    excerpts.reject(_collection(request), _open_clip(request), author=request.app.state.author)
+    return _clip_answer(request, "Rejected and saved. The clip will not be published.")
+
+
+def _open_clip(request: Request) -> str:
+    """The slug asked for, when there is such a clip and its recording may be worked on."""
+    with _collection(request).sessions() as session:
+        clip = _clip(session, request.path_params["slug"])
+        document.recording_of(session, clip.recording_id)
+        return clip.slug
+
+
+def _clip_answer(request: Request, message: str) -> JSONResponse:
+    with _collection(request).sessions() as session:
+        clip = _clip(session, request.path_params["slug"])
+        recording = document.recording_of(session, clip.recording_id)
+        row = store.current_transcript(session, recording.id)
+        segments = mapping.current_transcript(session, row).segments if row else ()
+        clips = document.clip_list(session, recording, row, segments)
+    answer: Json = {"clips": clips, "message": message}
+    return JSONResponse(answer)
+
+
+def _clip(session: Session, slug: str) -> models.Clip:
+    clip = store.clip(session, slug)
+    if clip is None:
+        raise NotFound(f"There is no clip '{slug}'.")
+    return clip
+
+
+def _collection(request: Request) -> Collection:
+    collection: Collection = request.app.state.collection
+    return collection
+
+
+async def _body(request: Request, **fields: type) -> dict[str, Any]:
+    """The request's JSON object, holding at least these fields of these types.
+
+    Raises:
+        EditError: when it is too long, is no JSON object, or a field is missing or of another type.
+    """
+    held = bytearray()
+    async for part in request.stream():
+        held += part
+        if len(held) > MOST_BODY_BYTES:
+            raise EditError(f"This is too long to save: a change holds at most {MOST_BODY_BYTES} bytes.")
+    try:
+        body = json.loads(held)
+    except ValueError as error:
+        raise EditError("The change is not JSON.") from error
+    if not isinstance(body, dict):
+        raise EditError("The change is no JSON object.")
+    for name, kind in fields.items():
+        if type(body.get(name)) is not kind:
+            raise EditError(f"The change holds no '{name}' of the right kind.")
+    return body
+
+
+routes = [
+    Route("/api/token", read_token),
+    Route("/api/recordings/{recording_id:int}", read_recording),
+    Route("/api/recordings/{recording_id:int}/speakers/{number:int}", write_speaker, methods=["PUT"]),
+    Route("/api/transcripts/{transcript_id:int}/segments/{segment}", write_segment, methods=["PUT"]),
+    Route("/api/clips/{slug}/approve", approve_clip, methods=["POST"]),
+    Route("/api/clips/{slug}/reject", reject_clip, methods=["POST"]),
+]

@@ -1,0 +1,43 @@
+"""How figures are written for people: times, dates, colours."""
+
+from __future__ import annotations
+
+import re
+
+_COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{3})?")
+PALETTE = ("#2f7f86", "#b4632d", "#5c6bb5", "#5f8a3a", "#a8476b", "#8a6d1d", "#3c76a6", "#7c5aa0")
+"""Colours for themes whose codebook names none, in the order of the codebook."""
+
+
+def clock(time_ms: int) -> str:
+    """A time or a duration as a clock shows it, whole seconds.
+
+    >>> clock(61_900), clock(3_661_000)
+    ('1:01', '1:01:01')
+    """
+    minutes, seconds = divmod(time_ms // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def spoken_duration(time_ms: int) -> str:
+    """A long duration in words, rounded.
+
+    >>> spoken_duration(20_000), spoken_duration(250_000), spoken_duration(9_000_000)
+    ('20 s', '4 min', '2 h 30 min')
+    """
+    minutes = round(time_ms / 60_000)
+    if minutes == 0:
+        return f"{round(time_ms / 1000)} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def theme_colour(colour: str | None, position: int) -> str:
+    """The theme's own colour when it is a plain hexadecimal one, else one by its place in the codebook.
+
+    >>> theme_colour("#a1b2c3", 0), theme_colour("url(//x)", 9)
+    ('#a1b2c3', '#b4632d')
+    """
+    if colour and _COLOUR.fullmatch(colour):
+        return colour
+    return PALETTE[position % len(PALETTE)]
