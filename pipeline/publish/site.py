@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from media.hashing import sha256_file
 from pipeline.publish import captions, files, manifest, pages, templates
 from pipeline.publish.errors import PublishError
 from pipeline.publish.manifest import Entry, Manifest
@@ -153,7 +154,7 @@ def _present(site: Path, paths: set[str]) -> dict[str, str]:
     for path in paths:
         place = site / path
         if place.is_file() and not place.is_symlink():
-            found[path] = files.sha256(place)
+            found[path] = sha256_file(place)
         elif place.is_symlink() or place.exists():
             found[path] = ""
     return found
@@ -213,7 +214,7 @@ def _require_approved_media(clips: Sequence[PublishedClip], changed: Sequence[st
         if f"content/clips/{clip.slug}/{clip.media_name}" not in changed:
             continue
         try:
-            same = files.sha256(clip.media) == clip.media_sha256
+            same = sha256_file(clip.media) == clip.media_sha256
         except OSError as error:
             raise PublishError(
                 f"{clip.media}, the media of the clip {clip.slug}, cannot be read ({error.strerror}); "
