@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media.hashing import sha256_file
-from pipeline.publish import captions, files, manifest, pages, templates
+from pipeline.publish import captions, files, manifest, pages, shared
 from pipeline.publish.errors import PublishError
 from pipeline.publish.manifest import Entry, Manifest
 from pipeline.publish.values import PublishedClip
@@ -111,7 +111,7 @@ def _write_manifest(site: Path, wanted: Manifest) -> None:
 
 
 def _plan(clips: Sequence[PublishedClip], title: str) -> dict[str, _Planned]:
-    planned = {path: _text(content, None) for path, content in templates.shared_files().items()}
+    planned = {path: _text(content, None) for path, content in shared.read_all().items()}
     for clip in clips:
         planned |= dict(_bundle(clip))
     planned["data/clips.json"] = _text(pages.clips_data(title, clips).encode(), None)

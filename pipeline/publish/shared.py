@@ -7,7 +7,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 
-def shared_files() -> dict[str, bytes]:
+def read_all() -> dict[str, bytes]:
     """The bytes of every shared file, by its path in the site."""
     return dict(_walk(files("pipeline.publish") / "templates", ""))
 
