@@ -1,0 +1,130 @@
+"""Words to speakers: at sentence ends and pauses, not at the raw edges of turns."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Protocol
+
+from transcripts.model import Segment, Transcript, Turn, Word
+from transcripts.span import Span
+
+PAUSE_MS = 200
+"""A sentence may be split between speakers only where it pauses at least so long."""
+INTERJECTION_MS = 900
+"""A phrase shorter than this between two of the same speaker in one sentence stays with them."""
+NEARBY_MS = 2_000
+"""A phrase outside all turns goes to the nearest turn, if that is within this time."""
+
+
+class HasTurns(Protocol):
+    """Anything with turns in order of time, such as a diarization."""
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns."""
+        ...
+
+
+def attribute(transcript: Transcript, diarization: HasTurns) -> Transcript:
+    """Give every segment one speaker; None where nobody was found.
+
+    A whole sentence goes to the speaker who is heard longest during its words. A sentence is split only where
+    a pause inside it meets a change of turn; a listener's short interjection in the middle does not split it.
+    Words keep their identity, order and times.
+    """
+    turns = _Turns(diarization.turns)
+    return replace(
+        transcript,
+        segments=tuple(part for segment in transcript.segments for part in _attribute(segment, turns)),
+    )
+
+
+class _Turns:
+    """Turns by time, for quick questions."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self._turns = sorted(turns, key=lambda turn: (turn.start_ms, turn.end_ms))
+        self._starts = [turn.start_ms for turn in self._turns]
+        self._longest_ms = max((turn.span.duration_ms for turn in self._turns), default=0)
+
+    def within(self, span: Span) -> list[Turn]:
+        first = bisect_left(self._starts, span.start_ms - self._longest_ms)
+        last = bisect_left(self._starts, span.end_ms)
+        return [turn for turn in self._turns[first:last] if turn.span.overlaps(span)]
+
+    def speaker(self, words: Sequence[Word]) -> int | None:
+        """Who is heard longest during the words; else whose turn is nearest."""
+        heard: Counter[int] = Counter()
+        for word in words:
+            for turn in self.within(word.span):
+                heard[turn.speaker] += turn.span.overlap_ms(word.span)
+        if heard:
+            return max(sorted(heard), key=lambda speaker: heard[speaker])
+        return self._nearest(Span(words[0].start_ms, words[-1].end_ms))
+
+    def _nearest(self, span: Span) -> int | None:
+        around = Span(max(0, span.start_ms - NEARBY_MS), span.end_ms + NEARBY_MS)
+
+        def distance(turn: Turn) -> int:
+            return max(turn.start_ms - span.end_ms, span.start_ms - turn.end_ms)
+
+        near = self.within(around)
+        return min(near, key=distance).speaker if near else None
+
+    def silences(self, span: Span) -> list[Span]:
+        """Gaps between the turns in the span, where they are pauses."""
+        gaps, end_ms = [], span.start_ms
+        for turn in self.within(span):
+            if turn.start_ms - end_ms >= PAUSE_MS:
+                gaps.append(Span(end_ms, turn.start_ms))
+            end_ms = max(end_ms, turn.end_ms)
+        return gaps
+
+
+def _attribute(segment: Segment, turns: _Turns) -> list[Segment]:
+    whole = turns.speaker(segment.words)
+    if len({turn.speaker for turn in turns.within(segment.span)}) < 2:
+        return [replace(segment, speaker=whole)]
+    phrases = _phrases(segment, turns)
+    speakers = [turns.speaker(phrase) for phrase in phrases]
+    _absorb(phrases, speakers)
+    parts: list[Segment] = []
+    for phrase, speaker in zip(phrases, speakers, strict=True):
+        if parts and parts[-1].speaker == speaker:
+            parts[-1] = Segment(parts[-1].words + phrase, speaker)
+        else:
+            parts.append(Segment(phrase, speaker))
+    return parts
+
+
+def _phrases(segment: Segment, turns: _Turns) -> list[tuple[Word, ...]]:
+    """The segment cut at its pauses: gaps between words, or silence between turns."""
+    silences = turns.silences(segment.span)
+    phrases: list[tuple[Word, ...]] = [segment.words[:1]]
+    for word, following in pairwise(segment.words):
+        if following.start_ms - word.end_ms >= PAUSE_MS or _silence_between(word, following, silences):
+            phrases.append((following,))
+        else:
+            phrases[-1] += (following,)
+    return phrases
+
+
+def _silence_between(word: Word, following: Word, silences: Sequence[Span]) -> bool:
+    between = range(_middle(word.span), _middle(following.span))
+    return any(_middle(silence) in between for silence in silences)
+
+
+def _middle(span: Span) -> int:
+    return (span.start_ms + span.end_ms) // 2
+
+
+def _absorb(phrases: Sequence[Sequence[Word]], speakers: list[int | None]) -> None:
+    """Leave a short phrase inside a sentence to the speaker of both its neighbours."""
+    for index in range(1, len(phrases) - 1):
+        short = phrases[index][-1].end_ms - phrases[index][0].start_ms < INTERJECTION_MS
+        if short and speakers[index - 1] == speakers[index + 1]:
+            speakers[index] = speakers[index - 1]
