@@ -2,8 +2,8 @@
 
 On SQLite every connection enforces foreign keys, waits for locks and writes ahead (WAL). SQLAlchemy begins
 each transaction itself, because Python's driver begins none before reading or changing the schema:
-``sessions()`` reads from one snapshot, ``sessions.begin()`` takes the write lock first, so what it reads stays
-true until it commits.
+``sessions()`` reads from one snapshot, ``sessions.begin()`` takes the write lock with its first statement, so
+what it reads stays true until it commits.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ BUSY_TIMEOUT_S = 30.0
 class Sessions(sessionmaker[Session]):
     """Makes sessions: ``with sessions() as session`` to read, ``with sessions.begin() as session`` to write.
 
-    The second commits at its end. On SQLite it holds the one write lock from its start: keep it short, and
-    never open one inside another.
+    The second commits at its end. On SQLite it holds the one write lock from its first statement on, even
+    a query: keep it short, and never open one inside another.
     """
 
     @contextlib.contextmanager
@@ -70,10 +70,10 @@ def open_database(url_or_path: str | Path | URL, *, migrate: bool = True) -> Eng
     engine = _engine(_url(url_or_path), must_exist=not migrate)
     try:
         with told(engine.url):
+            run.require_known(engine)
             if migrate:
+                _write_ahead(engine)
                 run.bring_up_to_date(engine)
-            else:
-                run.require_known(engine)
     except BaseException:
         engine.dispose()
         raise
@@ -135,7 +135,8 @@ def _url(url_or_path: str | Path | URL) -> URL:
 def _engine(url: URL, *, must_exist: bool) -> Engine:
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite:
-        _require_place(url, must_exist=must_exist)
+        with told(url):
+            _require_place(url, must_exist=must_exist)
     try:
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S} if is_sqlite else {})
     except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -166,23 +167,31 @@ def _require_place(url: URL, *, must_exist: bool) -> None:
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver must begin nothing by itself: see _begin.
     connection.isolation_level = None
-    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    # SQLite does not wait for its busy timeout when two connections switch a new file to WAL at once.
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
+def _write_ahead(engine: Engine) -> None:
+    """Switch an SQLite file to WAL, which it then keeps; not before it is known to be ours."""
+    if engine.dialect.name != "sqlite":
+        return
+    with contextlib.closing(engine.raw_connection()) as connection:
+        deadline = time.monotonic() + BUSY_TIMEOUT_S
+        while not _switched(connection.cursor()):
+            if time.monotonic() > deadline:
+                raise DatabaseError(f"The database {engine.url.database} is being opened by another program.")
             time.sleep(0.02)
-        else:
-            return
+
+
+def _switched(cursor: Any) -> bool:
+    try:
+        cursor.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        # SQLite does not wait for its busy timeout when two connections switch a file at once.
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return False
+        raise
+    return True
 
 
 def _begin(connection: Connection) -> None:

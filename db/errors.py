@@ -33,15 +33,24 @@ def told(url: URL) -> Iterator[None]:
     """Turn what the driver raises about the database at ``url`` into a DatabaseError."""
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
+    except (DBAPIError, sqlite3.Error, PermissionError) as error:
         raise DatabaseError(_sentence(url, error)) from error
 
 
-def _sentence(url: URL, error: DBAPIError | sqlite3.Error) -> str:
-    name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+def name_of(url: URL) -> str:
+    """What people call the database: its file, or its address without the password."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or "in memory"
+    return url.render_as_string(hide_password=True)
+
+
+def _sentence(url: URL, error: DBAPIError | sqlite3.Error | PermissionError) -> str:
+    name = name_of(url)
     cause = error.orig if isinstance(error, DBAPIError) else error
     # A trouble the driver found by itself, not SQLite, has no code.
     code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    if isinstance(cause, PermissionError):
+        code = sqlite3.SQLITE_PERM
     trouble = SQLITE_TROUBLES.get(code & 0xFF)
     reason = " ".join(str(cause).split())
     if trouble is None:

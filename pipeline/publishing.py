@@ -96,10 +96,10 @@ def _published(
         storyteller="Anonymous" if hidden or teller is None else teller.name or "Anonymous",
         role=teller.role if teller else "",
         sector=teller.sector if teller else "",
-        # A role and a small place together can name somebody.
+        # A role, a small place and a day together can name somebody.
         place="" if hidden or teller is None else teller.place,
         phase=story.phase if story else "",
-        told_on=story.told_on if story else None,
+        told_on=None if hidden or story is None else story.told_on,
         kind="video" if recording.kind == "video" else "audio",
         duration_ms=files["media"].duration_ms or clip.end_ms - clip.start_ms,
         width=recording.width,

@@ -12,8 +12,8 @@ from db.engine import open_database
 from db.migrations import run
 
 
-def next_step(message: str, folder: Path | None = None) -> Path:
-    """Write the step from the last revision to the tables declared, into ``folder`` or beside the others."""
+def next_step(message: str) -> Path:
+    """Write the step from the last revision to the tables declared, beside the others."""
     with tempfile.TemporaryDirectory() as scratch:
         engine = open_database(Path(scratch) / "head.db")
         number = f"{int(run.head()) + 1:04d}"
@@ -21,13 +21,7 @@ def next_step(message: str, folder: Path | None = None) -> Path:
             with engine.connect() as connection:
                 config = run.configuration(connection)
                 config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
-                made = command.revision(
-                    config,
-                    message,
-                    autogenerate=True,
-                    rev_id=number,
-                    version_path=None if folder is None else str(folder),
-                )
+                made = command.revision(config, message, autogenerate=True, rev_id=number)
         finally:
             engine.dispose()
     if made is None or isinstance(made, list):

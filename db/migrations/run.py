@@ -20,7 +20,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
 
 from db import backup
-from db.errors import DatabaseError
+from db.errors import DatabaseError, name_of
 
 LOCATION = "db:migrations"
 """Where the steps are, as package and folder; found in a checkout and in an installed wheel alike."""
@@ -104,9 +104,10 @@ def dangling(connection: Connection) -> list[str]:
 
 def _require_known(connection: Connection) -> None:
     revision = current(connection)
-    where = connection.engine.url.render_as_string(hide_password=True)
+    where = name_of(connection.engine.url)
     if revision is None:
-        if inspect(connection).get_table_names():
+        # Going down to the base leaves alembic's own table, empty.
+        if set(inspect(connection).get_table_names()) - {"alembic_version"}:
             raise DatabaseError(
                 f"{where} holds tables of another program; name another database in the settings."
             )
@@ -132,7 +133,7 @@ def _alone(engine: Engine) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def _foreign_keys_off(connection: Connection) -> Iterator[None]:
-    """SQLite alters a table by making it anew; dropping the old one would empty the tables that point at it."""
+    """SQLite alters a table by making it anew; dropping the old one would empty what points at it."""
     if connection.dialect.name != "sqlite":
         yield
         return

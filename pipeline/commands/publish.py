@@ -35,11 +35,14 @@ def command(collection: Collection, site: Path | None, force: bool, as_json: boo
                 "written": list(report.written),
                 "unchanged": len(report.unchanged),
                 "removed": list(report.removed),
+                "kept": list(report.kept),
             }
         )
         return
     for item in left:
         click.echo(f"left out: {item.slug}: {item.reason}")
+    for path in report.kept:
+        click.echo(f"not ours, so it was left in the folder of a clip that is gone: {path}")
     click.echo(
         f"{len(going)} clips in {target}: {len(report.written)} files written, {len(report.unchanged)} unchanged, "
         f"{len(report.removed)} removed"
