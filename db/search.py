@@ -181,25 +181,15 @@ _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
 _TERM = re.compile(r'"([^"]+)"(\*?)|([^\s"]+)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-# The page is chosen before anything is marked: marking reads the text again.
+# FTS5 itself sorts when the order is by rank alone: only the rows of the page are then read and marked.
 _BY_INDEX = text(
     """
-    WITH page AS (
-        SELECT search_index.rowid AS id, search_index.rank AS rank
-        FROM search_index
-        WHERE search_index MATCH :expression
-          AND (:recording_id IS NULL OR search_index.rowid IN
-               (SELECT id FROM search_lines WHERE recording_id = :recording_id))
-        ORDER BY search_index.rank, search_index.rowid
-        LIMIT :limit OFFSET :offset
-    )
     SELECT line.recording_id, line.transcript_id, line.segment, line.start_ms, line.end_ms, line.speaker,
-           line.text, highlight(search_index, 0, :mark_start, :mark_end) AS marked, page.rank
-    FROM page
-    CROSS JOIN search_index ON search_index.rowid = page.id
-    CROSS JOIN search_lines AS line ON line.id = page.id
-    WHERE search_index MATCH :expression
-    ORDER BY page.rank, page.id
+           line.text, highlight(search_index, 0, :mark_start, :mark_end) AS marked, search_index.rank
+    FROM search_index CROSS JOIN search_lines AS line ON line.id = search_index.rowid
+    WHERE search_index MATCH :expression AND (:recording_id IS NULL OR line.recording_id = :recording_id)
+    ORDER BY search_index.rank
+    LIMIT :limit OFFSET :offset
     """
 )
 
