@@ -16,7 +16,7 @@ from db import models, store
 from pipeline import editing, excerpts, mapping
 from pipeline.collection import Collection
 from pipeline.errors import EditConflict, EditError, NotFound
-from pipeline.review import document
+from pipeline.review import addresses, document
 from pipeline.review.document import Json
 from pipeline.review.looks import clock
 
@@ -190,11 +190,12 @@ async def _body(request: Request, **fields: type) -> dict[str, Any]:
     return body
 
 
+addresses.register()
 routes = [
     Route("/api/token", read_token),
-    Route("/api/recordings/{recording_id:int}", read_recording),
-    Route("/api/recordings/{recording_id:int}/speakers/{number:int}", write_speaker, methods=["PUT"]),
-    Route("/api/transcripts/{transcript_id:int}/segments/{segment}", write_segment, methods=["PUT"]),
+    Route("/api/recordings/{recording_id:row}", read_recording),
+    Route("/api/recordings/{recording_id:row}/speakers/{number:row}", write_speaker, methods=["PUT"]),
+    Route("/api/transcripts/{transcript_id:row}/segments/{segment}", write_segment, methods=["PUT"]),
     Route("/api/clips/{slug}/approve", approve_clip, methods=["POST"]),
     Route("/api/clips/{slug}/reject", reject_clip, methods=["POST"]),
 ]

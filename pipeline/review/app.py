@@ -90,7 +90,9 @@ def serve(
         announce(address)
         if open_browser:
             webbrowser.open(address)
-        config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=3)
+        config = uvicorn.Config(
+            app, log_level="warning", lifespan="off", server_header=False, timeout_graceful_shutdown=3
+        )
         uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from db import models, store
 from pipeline.collection import Collection
 from pipeline.errors import NotFound
+from pipeline.review import addresses
 from pipeline.review.document import recording_of
 
 MEDIA_TYPES = frozenset(
@@ -69,7 +70,8 @@ def _serve(collection: Collection, stored_path: str, media_type: str) -> FileRes
     return FileResponse(path, media_type=known, headers=CACHED)
 
 
+addresses.register()
 routes = [
-    Route("/media/recordings/{recording_id:int}/{kind}", rendition, name="rendition"),
+    Route("/media/recordings/{recording_id:row}/{kind}", rendition, name="rendition"),
     Route("/media/clips/{slug}/{kind}", clip_file, name="clip_file"),
 ]

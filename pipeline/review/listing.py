@@ -91,11 +91,12 @@ def page_of(session: Session, *, phase: str = "", page: int = 1) -> Listing:
             )
         ),
         problems=tuple(
-            session.execute(
+            (path, problem)
+            for path, problem in session.execute(
                 select(models.SourceFile.path, models.SourceFile.problem)
                 .where(models.SourceFile.problem != "")
                 .order_by(models.SourceFile.path)
-            ).tuples()
+            )
         ),
         page=page,
         pages=pages,

@@ -17,7 +17,7 @@ from starlette.templating import Jinja2Templates
 from db import models
 from db.search import MARK_END, MARK_START, Hit, search
 from pipeline.overview import STAGES
-from pipeline.review import listing
+from pipeline.review import addresses, listing
 from pipeline.review.document import recording_of
 from pipeline.review.looks import clock, spoken_duration
 
@@ -139,7 +139,8 @@ def _render(request: Request, name: str, context: dict[str, object], status: int
     return templates.TemplateResponse(request, name, shared | context, status_code=status)
 
 
+addresses.register()
 routes = [
     Route("/", recordings, name="recordings"),
-    Route("/recordings/{recording_id:int}", recording, name="recording"),
+    Route("/recordings/{recording_id:row}", recording, name="recording"),
 ]
