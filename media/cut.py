@@ -112,8 +112,12 @@ def _write_faded(source: Source, target: Path, faded: Path, span: Span, fade_ms:
         channels=_CHANNELS,
     )
     longest = (span[1] - span[0]) // 2
-    fade_in, fade_out = (min(fade, longest) for fade in fade_ms)
-    segment.fade_in(fade_in).fade_out(fade_out).export(faded, format="wav").close()
+    fade_in_ms, fade_out_ms = (min(fade, longest) for fade in fade_ms)
+    if fade_in_ms:  # pydub refuses a fade of no length
+        segment = segment.fade_in(fade_in_ms)
+    if fade_out_ms:
+        segment = segment.fade_out(fade_out_ms)
+    segment.export(faded, format="wav").close()
 
 
 def _samples(source: Source, target: Path, span: Span) -> bytes:

@@ -25,6 +25,7 @@ _MAGIC = (
     (0, b"fLaC"),
 )
 _LOWEST_SCORE = 5  # ffprobe gives 1 to what has nothing but the right file name
+_ENDLESS = 0xFFFFFF00  # sizes near the largest mean that nobody knew the size
 _GUESSED = "Estimating duration from bitrate"
 _VARIABLE_BEYOND = 0.01
 _UNSEEN = ("attached_pic", "timed_thumbnails", "still_image")
@@ -126,11 +127,25 @@ def _inspect(path: Path, _size: int, _mtime_ns: int) -> Source:
 
 def _ffprobe(path: Path) -> tuple[dict[str, Any], str]:
     try:
-        return run_ffprobe(path, "-show_format", "-show_streams")
+        found, log = run_ffprobe(path, "-show_format", "-show_streams")
     except ToolTimeout:
         raise
     except ToolFailed as error:
         raise _unreadable(path, error.stderr_tail) from error
+    _restore_promise(path, found)
+    return found, log
+
+
+def _restore_promise(path: Path, found: dict[str, Any]) -> None:
+    """Give a WAV or AVI that was cut off the length its header promised: ffprobe states what is left of it."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    promised, size = int.from_bytes(head[4:], "little") + 8, path.stat().st_size
+    if head[:4] != b"RIFF" or promised <= size or promised >= _ENDLESS:
+        return
+    for part in (found["format"], *found["streams"]):
+        if "duration" in part:
+            part["duration"] = str(float(part["duration"]) * promised / size)
 
 
 def _unreadable(path: Path, log: str) -> MediaError:
@@ -185,7 +200,8 @@ def _duration_ms(
     path: Path, container: dict[str, Any], audio: Stream | None, video: Stream | None, log: str
 ) -> int:
     stated = float(container.get("duration", 0))
-    if stated > 0 and _GUESSED not in log:
+    guessed = _GUESSED in log and container["format_name"] != "wav"  # what is guessed of PCM is exact
+    if stated > 0 and not guessed:
         return round(stated * 1000)
     return packets_end_ms(path, audio, video)
 

@@ -40,6 +40,9 @@ PROTOCOLS = "file"
 
 _TAIL_LINES = 400
 _PROBE_TIMEOUT_S = 120.0
+_STAND_INS = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100)}
+"""ffmpeg-python cannot hash the surrogates with which Python writes names that are not UTF-8."""
+_ORIGINALS = {stand_in: original for original, stand_in in _STAND_INS.items()}
 _GLOBALS = ("-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-progress", "pipe:1")
 
 Node = Any
@@ -93,14 +96,17 @@ def _listing(option: str) -> str:
 
 
 def address(path: Path) -> str:
-    """The path as ffmpeg takes it literally, whatever it begins with or holds."""
+    """The path as ffmpeg takes it literally, whatever it begins with or holds (for an argument list)."""
     return f"file:{path.absolute()}"
+
+
+def _hashable(text: str) -> str:
+    return text.translate(_STAND_INS)
 
 
 def input_file(path: Path, **options: Any) -> Node:
     """An input node for ``path`` that may read this one file, in one of :data:`FORMATS`, and nothing else."""
-    return ffmpeg.input(
-        address(path), protocol_whitelist=PROTOCOLS, **{"format_whitelist": FORMATS, **options}
+    return ffmpeg.input(_hashable(address(path)), protocol_whitelist=PROTOCOLS, **{"format_whitelist": FORMATS, **options}
     )
 
 
@@ -109,7 +115,7 @@ def output_file(*nodes: Node, path: Path, **options: Any) -> Node:
     time.
     """
     quiet = {"map_metadata": -1, "map_chapters": -1, "fflags": "+bitexact", "flags": "+bitexact"}
-    return ffmpeg.output(*nodes, address(path), **{**quiet, **options})
+    return ffmpeg.output(*nodes, _hashable(address(path)), **{**quiet, **options})
 
 
 def discard(*nodes: Node, **options: Any) -> Node:
@@ -147,7 +153,7 @@ def execute(
     about: Path | None = None,
 ) -> Outcome:
     """As :func:`run_ffmpeg`, and say how far the output went and how many errors were logged."""
-    arguments = ffmpeg.compile(stream, overwrite_output=True)[1:]
+    arguments = [part.translate(_ORIGINALS) for part in ffmpeg.compile(stream, overwrite_output=True)[1:]]
     argv = [*_leash(), str(find_tool("ffmpeg")), *_GLOBALS, *arguments]
     meter = _Meter(duration_ms, progress)
     log = _supervise(argv, timeout_s, meter.line, about)
