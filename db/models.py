@@ -14,17 +14,20 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Date,
     DateTime,
     Dialect,
     ForeignKey,
+    Index,
     LargeBinary,
     MetaData,
     String,
     Text,
     TypeDecorator,
     UniqueConstraint,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -154,7 +157,7 @@ class Recording(Base):
     story_id: Mapped[int | None] = mapped_column(ForeignKey("stories.id", ondelete="SET NULL"), index=True)
     kind: Mapped[str] = mapped_column(String(10))
     container: Mapped[str] = mapped_column(String(40))
-    bytes: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
     duration_ms: Mapped[int] = mapped_column(comment="milliseconds")
     audio_codec: Mapped[str | None] = mapped_column(String(40))
     sample_rate_hz: Mapped[int | None]
@@ -192,8 +195,10 @@ class SourceFile(Base):
     path: Mapped[str] = mapped_column(
         String(1000), unique=True, comment="from the collection's folder, or absolute"
     )
-    bytes: Mapped[int]
-    mtime_ns: Mapped[int] = mapped_column(comment="nanoseconds; the hash is taken again when it changes")
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(
+        BigInteger, comment="nanoseconds; the hash is taken again when it changes"
+    )
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     recording_id: Mapped[int | None] = mapped_column(
         ForeignKey("recordings.id", ondelete="CASCADE"), index=True
@@ -218,7 +223,7 @@ class Rendition(Base):
     kind: Mapped[str] = mapped_column(String(20))
     path: Mapped[str] = mapped_column(comment="from the collection's folder")
     media_type: Mapped[str] = mapped_column(String(60))
-    bytes: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     duration_ms: Mapped[int | None]
     loudness_lufs: Mapped[float | None] = mapped_column(comment="integrated, EBU R128")
@@ -265,6 +270,15 @@ class Transcript(Base):
     edits: Mapped[list[Edit]] = relationship(
         cascade="all, delete-orphan", order_by="Edit.revision", passive_deletes=True
     )
+
+
+Index(
+    "uq_transcripts_one_current",
+    Transcript.recording_id,
+    unique=True,
+    sqlite_where=Transcript.current == true(),
+    postgresql_where=Transcript.current == true(),
+)
 
 
 class Segment(Base):
@@ -445,7 +459,9 @@ class PassageTheme(Base):
     __table_args__ = (one_of("state", "scored", "proposed", "accepted", "rejected"),)
 
     passage_id: Mapped[int] = mapped_column(ForeignKey("passages.id", ondelete="CASCADE"), primary_key=True)
-    theme_id: Mapped[int] = mapped_column(ForeignKey("themes.id", ondelete="CASCADE"), primary_key=True)
+    theme_id: Mapped[int] = mapped_column(
+        ForeignKey("themes.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
     score: Mapped[float] = mapped_column(comment="cosine, the theme's mean taken away")
     state: Mapped[str] = mapped_column(String(10), default="scored")
 
@@ -523,7 +539,7 @@ class ClipFile(Base):
     kind: Mapped[str] = mapped_column(String(10))
     path: Mapped[str] = mapped_column(comment="from the collection's folder")
     media_type: Mapped[str] = mapped_column(String(60))
-    bytes: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     fingerprint: Mapped[str] = mapped_column(
         String(64), comment="of what it was made from; unchanged: not made again"

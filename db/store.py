@@ -127,6 +127,7 @@ def add_transcript(session: Session, row: Transcript) -> Transcript:
     row.current = seen is None or seen.revision == 0
     if row.current and seen is not None:
         seen.current = False
+        session.flush()
     session.add(row)
     session.flush()
     return row

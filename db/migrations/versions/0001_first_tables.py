@@ -143,7 +143,7 @@ def upgrade() -> None:
         sa.Column("story_id", sa.Integer(), nullable=True),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("container", sa.String(length=40), nullable=False),
-        sa.Column("bytes", sa.Integer(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("duration_ms", sa.Integer(), nullable=False, comment="milliseconds"),
         sa.Column("audio_codec", sa.String(length=40), nullable=True),
         sa.Column("sample_rate_hz", sa.Integer(), nullable=True),
@@ -201,7 +201,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("path", sa.Text(), nullable=False, comment="from the collection's folder"),
         sa.Column("media_type", sa.String(length=60), nullable=False),
-        sa.Column("bytes", sa.Integer(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("duration_ms", sa.Integer(), nullable=True),
         sa.Column("loudness_lufs", sa.Double(), nullable=True, comment="integrated, EBU R128"),
@@ -224,10 +224,10 @@ def upgrade() -> None:
             nullable=False,
             comment="from the collection's folder, or absolute",
         ),
-        sa.Column("bytes", sa.Integer(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column(
             "mtime_ns",
-            sa.Integer(),
+            sa.BigInteger(),
             nullable=False,
             comment="nanoseconds; the hash is taken again when it changes",
         ),
@@ -303,6 +303,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transcripts")),
         sa.UniqueConstraint("recording_id", "version", name=op.f("uq_transcripts_recording_id_version")),
     )
+    op.create_index(
+        "uq_transcripts_one_current",
+        "transcripts",
+        ["recording_id"],
+        unique=True,
+        sqlite_where=sa.text("current = 1"),
+        postgresql_where=sa.text("current = true"),
+    )
     op.create_table(
         "approvals",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -345,7 +353,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("path", sa.Text(), nullable=False, comment="from the collection's folder"),
         sa.Column("media_type", sa.String(length=60), nullable=False),
-        sa.Column("bytes", sa.Integer(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column(
             "fingerprint",
@@ -531,6 +539,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("passage_id", "theme_id", name=op.f("pk_passage_themes")),
     )
+    op.create_index(op.f("ix_passage_themes_theme_id"), "passage_themes", ["theme_id"])
     if op.get_context().dialect.name == "sqlite":
         for statement in INDEX:
             op.execute(statement)
