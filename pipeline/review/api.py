@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -19,6 +20,7 @@ from pipeline.errors import EditConflict, EditError, NotFound
 from pipeline.review import addresses, document
 from pipeline.review.document import Json
 from pipeline.review.looks import clock
+from transcripts.model import Segment
 
 MOST_BODY_BYTES = 200_000
 MOST_NAME_LETTERS = 200
@@ -39,8 +41,8 @@ def read_recording(request: Request) -> JSONResponse:
 
 async def write_segment(request: Request) -> JSONResponse:
     """Give a segment another text; somebody else's newer text is answered with 409 and shown."""
-    body = await _body(request, text=str, revision=int)
-    return await run_in_threadpool(_retext, request, body["text"], body["revision"])
+    body = await _body(request, text=str, revision=int, place=int)
+    return await run_in_threadpool(_retext, request, body["text"], body["revision"], body["place"])
 
 
 async def write_speaker(request: Request) -> JSONResponse:
@@ -61,28 +63,24 @@ async def reject_clip(request: Request) -> JSONResponse:
     return await run_in_threadpool(_reject, request)
 
 
-def _retext(request: Request, text: str, revision: int) -> JSONResponse:
+def _retext(request: Request, text: str, revision: int, place: int) -> JSONResponse:
     collection = _collection(request)
     transcript_id, segment = request.path_params["transcript_id"], request.path_params["segment"]
     with collection.sessions() as session:
-        _, seen = document.transcript_of(session, transcript_id)
-    place = next((place for place, held in enumerate(seen.segments) if held.id == segment), None)
-    if place is None and seen.revision == revision:
-        raise NotFound("This sentence is not in the transcript any more; reload the page.")
+        document.transcript_row(session, transcript_id)
     try:
         edited = editing.retext_segment(
             collection, transcript_id, segment, text, author=request.app.state.author, revision=revision
         )
     except EditConflict as conflict:
-        return _conflict(collection, transcript_id, segment, str(conflict))
-    changed = edited.segments[place or 0]
+        return _conflict(collection, transcript_id, place, str(conflict))
+    changed = _at(edited.segments, place)
     with collection.sessions() as session:
-        row = session.get_one(models.Transcript, transcript_id)
+        row = document.transcript_row(session, transcript_id)
         recording = document.recording_of(session, row.recording_id)
         return JSONResponse(
             {
                 "revision": edited.revision,
-                "place": place,
                 "segment": document.segment_json(changed),
                 "clips": document.clip_list(session, recording, row, edited.segments),
                 "message": f"Saved. The sentence at {clock(changed.start_ms)} now has your text.",
@@ -90,19 +88,25 @@ def _retext(request: Request, text: str, revision: int) -> JSONResponse:
         )
 
 
-def _conflict(collection: Collection, transcript_id: int, segment: str, message: str) -> JSONResponse:
-    """Tell what the sentence says now, so that the editor can choose."""
+def _conflict(collection: Collection, transcript_id: int, place: int, message: str) -> JSONResponse:
+    """Tell what the sentence says now, so that the editor can choose; its first word may be another by now."""
     with collection.sessions() as session:
-        row, current = document.transcript_of(session, transcript_id)
-        held = next((held for held in current.segments if held.id == segment), None)
+        row = document.transcript_row(session, transcript_id)
+        held = _at(mapping.current_transcript(session, row).segments, place)
         body = {
             "error": "conflict",
             "message": message,
             "revision": row.revision,
-            "segment": held and document.segment_json(held),
-            "text": held and held.text,
+            "segment": document.segment_json(held),
+            "text": held.text,
         }
     return JSONResponse(body, status_code=409)
+
+
+def _at(segments: Sequence[Segment], place: int) -> Segment:
+    if not 0 <= place < len(segments):
+        raise NotFound(f"The transcript has no sentence {place}; reload the page.")
+    return segments[place]
 
 
 def _name_speaker(request: Request, name: str, role: str) -> JSONResponse:

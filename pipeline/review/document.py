@@ -18,7 +18,7 @@ from pipeline.errors import NotAllowed, NotFound
 from pipeline.gate import Purpose
 from pipeline.review import listing
 from pipeline.review.looks import theme_colour
-from transcripts.model import Segment, Transcript
+from transcripts.model import Segment
 
 Json = dict[str, Any]
 SHOWN_THEMES = frozenset({"proposed", "accepted"})
@@ -220,8 +220,8 @@ def _approval(clip: models.Clip, files: Mapping[str, models.ClipFile]) -> Json |
     return None
 
 
-def transcript_of(session: Session, transcript_id: int) -> tuple[models.Transcript, Transcript]:
-    """A transcript's row and its current text.
+def transcript_row(session: Session, transcript_id: int) -> models.Transcript:
+    """A transcript's row, when its recording may be worked on.
 
     Raises:
         NotFound: when there is none of this number.
@@ -231,4 +231,4 @@ def transcript_of(session: Session, transcript_id: int) -> tuple[models.Transcri
     if row is None:
         raise NotFound(f"There is no transcript {transcript_id}.")
     recording_of(session, row.recording_id)
-    return row, mapping.current_transcript(session, row)
+    return row

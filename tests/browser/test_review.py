@@ -312,9 +312,9 @@ def test_no_page_is_wider_than_the_screen(page, width):
 
 
 def test_a_long_transcript_is_whole_and_lights_up(page, collection):
-    lengthen(collection, times=400)
+    lengthen(collection, times=300)
     opened(page)
-    expect(page.locator(".segment")).to_have_count(2807)
+    expect(page.locator(".segment")).to_have_count(2107)
     last = page.locator(".segment").last
     page.evaluate("document.querySelector('#player video').currentTime = 9.3")
     expect(page.locator(".word.now")).to_have_count(1)

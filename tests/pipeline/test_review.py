@@ -282,12 +282,11 @@ def test_a_passage_whose_words_are_gone_is_found_by_its_time(client, collection)
 
 def test_an_edited_sentence_is_in_the_journal_and_can_be_found(client, collection):
     before = held(client)
-    answer = client.put(
-        segment_url(before, 2), json={"text": "So we carried  the benches out.", "revision": 0}
-    )
+    body = {"text": "So we carried  the benches out.", "revision": 0, "place": 2}
+    answer = client.put(segment_url(before, 2), json=body)
     assert answer.status_code == 200, answer.text
     saved = answer.json()
-    assert (saved["place"], saved["revision"]) == (2, 1)
+    assert saved["revision"] == 1
     assert text_of(saved["segment"]) == "So we carried the benches out."
     assert saved["message"].startswith("Saved")
     [entry] = edits(collection)
@@ -305,14 +304,14 @@ def test_an_edited_sentence_is_in_the_journal_and_can_be_found(client, collectio
 def test_a_conflict_tells_what_the_sentence_says_now_and_loses_nothing(client, collection):
     document = held(client)
     url = segment_url(document, 2)
-    assert client.put(url, json={"text": "Theirs stands.", "revision": 0}).status_code == 200
-    answer = client.put(url, json={"text": "Mine comes late.", "revision": 0})
+    assert client.put(url, json={"text": "Theirs stands.", "revision": 0, "place": 2}).status_code == 200
+    answer = client.put(url, json={"text": "Mine comes late.", "revision": 0, "place": 2})
     assert answer.status_code == 409
     assert answer.json()["text"] == "Theirs stands."
     assert answer.json()["revision"] == 1
     assert text_of(held(client)["transcript"]["segments"][2]) == "Theirs stands."
     assert len(edits(collection)) == 1
-    assert client.put(url, json={"text": "Mine comes late.", "revision": 1}).status_code == 200
+    assert client.put(url, json={"text": "Mine comes late.", "revision": 1, "place": 2}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -322,12 +321,12 @@ def test_a_conflict_tells_what_the_sentence_says_now_and_loses_nothing(client, c
         (b"{", 422),
         (b"[]", 422),
         (b"\xff\xfe", 422),
-        (b'{"revision": 0}', 422),
-        (b'{"text": "a"}', 422),
-        (b'{"text": 7, "revision": 0}', 422),
-        (b'{"text": "a", "revision": true}', 422),
-        (b'{"text": "  \\n ", "revision": 0}', 422),
-        (json.dumps({"text": "a" * 300_000, "revision": 0}).encode(), 422),
+        (b'{"revision": 0, "place": 0}', 422),
+        (b'{"text": "a", "place": 0}', 422),
+        (b'{"text": 7, "revision": 0, "place": 0}', 422),
+        (b'{"text": "a", "revision": true, "place": 0}', 422),
+        (b'{"text": "  \\n ", "revision": 0, "place": 0}', 422),
+        (json.dumps({"text": "a" * 300_000, "revision": 0, "place": 0}).encode(), 422),
     ],
 )
 def test_what_is_no_edit_is_refused_in_a_sentence(client, collection, body, status):
@@ -339,7 +338,7 @@ def test_what_is_no_edit_is_refused_in_a_sentence(client, collection, body, stat
 
 @pytest.mark.parametrize("path", ["/api/transcripts/99/segments/0", "/api/transcripts/1/segments/e7.7"])
 def test_a_sentence_that_is_not_there_cannot_be_edited(client, path):
-    assert client.put(path, json={"text": "a", "revision": 0}).status_code == 404
+    assert client.put(path, json={"text": "a", "revision": 0, "place": 2}).status_code == 404
 
 
 def test_withdrawn_stories_cannot_be_edited(client, collection):
@@ -347,7 +346,9 @@ def test_withdrawn_stories_cannot_be_edited(client, collection):
         row = session.scalars(
             select(models.Transcript).where(models.Transcript.recording_id == GONE_ID)
         ).one()
-    answer = client.put(f"/api/transcripts/{row.id}/segments/0", json={"text": "a", "revision": 0})
+    answer = client.put(
+        f"/api/transcripts/{row.id}/segments/0", json={"text": "a", "revision": 0, "place": 2}
+    )
     assert answer.status_code == 403
     assert edits(collection) == []
 
@@ -407,7 +408,9 @@ def test_correcting_an_approved_clip_asks_for_another_look(client):
     document = held(client)
     slug = document["clips"][1]["slug"]
     client.post(f"/api/clips/{slug}/approve", json={})
-    saved = client.put(segment_url(document, 5), json={"text": "It did, very much.", "revision": 0}).json()
+    saved = client.put(
+        segment_url(document, 5), json={"text": "It did, very much.", "revision": 0, "place": 5}
+    ).json()
     assert saved["clips"][1]["state"] == "needs review"
     assert "very much" in saved["clips"][1]["quote"]
 
@@ -561,7 +564,7 @@ def test_loopback_names_are_served(reader, host):
 def test_changes_that_another_page_may_have_caused_are_refused(client, collection, headers):
     document = held(client)
     slug = document["clips"][0]["slug"]
-    body = {"text": "Not theirs to say.", "revision": 0}
+    body = {"text": "Not theirs to say.", "revision": 0, "place": 0}
     assert client.put(segment_url(document, 0), json=body, headers=headers).status_code == 403
     assert client.post(f"/api/clips/{slug}/reject", json={}, headers=headers).status_code == 403
     assert edits(collection) == []
@@ -570,7 +573,7 @@ def test_changes_that_another_page_may_have_caused_are_refused(client, collectio
 
 def test_the_reviews_own_pages_may_change(client):
     headers = {"Origin": BASE, "Sec-Fetch-Site": "same-origin"}
-    body = {"text": "Ours to say.", "revision": 0}
+    body = {"text": "Ours to say.", "revision": 0, "place": 0}
     assert client.put(segment_url(held(client), 0), json=body, headers=headers).status_code == 200
 
 

@@ -12,6 +12,7 @@ export class Editor {
     this.say = say;
     this.onSaved = onSaved;
     this.onMode = onMode;
+    addEventListener("resize", () => this.#open && fit(this.#open.field));
     addEventListener("beforeunload", (event) => {
       if (this.#open && this.#changed()) event.preventDefault();
     });
@@ -100,21 +101,25 @@ export class Editor {
     const { transcript } = this.transcript.held;
     const path = `/api/transcripts/${transcript.id}/segments/${encodeURIComponent(open.segment)}`;
     try {
-      const saved = await request("PUT", path, { text: tidy(open.field.value), revision: transcript.revision });
+      const saved = await request("PUT", path, {
+        text: tidy(open.field.value),
+        revision: transcript.revision,
+        place: open.place,
+      });
       transcript.revision = saved.revision;
-      this.transcript.replace(saved.place, saved.segment);
+      this.transcript.replace(open.place, saved.segment);
       this.#close();
       this.onSaved(saved);
     } catch (problem) {
       // Somebody changed another sentence: this one is as it was seen, so the change still stands.
       if (problem.status !== 409 || retried || problem.body.text !== open.before) throw problem;
       transcript.revision = problem.body.revision;
+      open.segment = problem.body.segment.id;
       await this.#send(open, true);
     }
   }
 
   #conflict(open, { body }) {
-    if (!body.segment) return this.#complain(open, `${body.message} The sentence itself is gone from the transcript.`);
     const keepMine = () => {
       this.#take(open, body);
       this.#save();
@@ -133,12 +138,13 @@ export class Editor {
         h("button", { type: "button", onclick: takeTheirs }, "Keep theirs")),
     );
     open.problem.hidden = false;
-    return open.problem.querySelector("button").focus();
+    open.problem.querySelector("button").focus();
   }
 
   #take(open, { revision, segment, text }) {
     this.transcript.held.transcript.revision = revision;
     this.transcript.replace(open.place, segment);
+    open.segment = segment.id;
     open.before = text;
     open.problem.hidden = true;
   }
