@@ -19,13 +19,9 @@ from media.process import Node, Progress, share
 HIGHEST_PEAK_DB = -1.0
 """What an encoded file may reach, in dBTP: the target, and a codec's overshoot."""
 
-DUAL_MONO_LU = 3.01
-"""How much louder one channel measures when it plays from two."""
-
 _CLOSE_LU = 0.3
 _OVERSAMPLING = 4
 _ATTEMPTS = 5
-_MOST_GAIN_DB = 40.0
 _MOST_LIMITING_DB = 6.0
 _MARGIN_DB = 0.1
 
@@ -54,7 +50,7 @@ def first_level(loudness: Loudness, added_lu: float = 0.0) -> Level:
     """The level for sound that was measured, if its loudness will be heard ``added_lu`` higher."""
     if loudness.silent:
         return Level(0.0, None)
-    gain_db = min(TARGET_LUFS - loudness.integrated_lufs - added_lu, _MOST_GAIN_DB)
+    gain_db = TARGET_LUFS - loudness.integrated_lufs - added_lu
     return Level(gain_db, TARGET_PEAK_DB if loudness.true_peak_db + gain_db > TARGET_PEAK_DB else None)
 
 
@@ -88,7 +84,7 @@ def encode_levelled(
     measures.
     """
     level = first_level(loudness, added_lu)
-    most_gain_db = min(level.gain_db + _MOST_LIMITING_DB, _MOST_GAIN_DB)
+    most_gain_db = level.gain_db + _MOST_LIMITING_DB
     for attempt in range(_ATTEMPTS):
         done = 1 - 0.5**attempt
         rest = 0.5 ** (attempt + 1)

@@ -54,16 +54,17 @@ def measure(path: Path, *, span: Span | None = None, progress: Progress | None =
     """
     source = inspect(path)
     heard_ms = survey(path, span).end_ms
-    return _measured(heard(source, span), heard_ms, progress, path)
+    return measure_node(heard(source, span), heard_ms, path, progress)
 
 
 def measure_own(path: Path, progress: Progress | None = None) -> Loudness:
     """As :func:`measure`, of a file that was just written here and needs no search for damage."""
     source = inspect(path)
-    return _measured(heard(source), source.duration_ms, progress, path)
+    return measure_node(heard(source), source.duration_ms, path, progress)
 
 
-def _measured(node: Node, length_ms: int, progress: Progress | None, about: Path) -> Loudness:
+def measure_node(node: Node, length_ms: int, about: Path, progress: Progress | None = None) -> Loudness:
+    """Measure the sound that a graph gives, which lasts ``length_ms``."""
     if length_ms < _MEASURABLE_MS:
         node = _repeated(node, length_ms)
     log = run_ffmpeg(

@@ -6,17 +6,18 @@ the player.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from media.errors import NotMedia, shown
 from media.files import atomic_path, scratch_path
 from media.hashing import sha256_file
-from media.level import DUAL_MONO_LU, Level, encode_levelled
-from media.loudness import Loudness
+from media.level import Level, encode_levelled
+from media.loudness import Loudness, measure, measure_node
 from media.probe import MediaInfo, Source, inspect
 from media.process import Node, Progress, input_file, output_file, run_ffmpeg, share
 from media.timeline import (
+    DUAL_MONO_LU,
     RATE_HZ,
     Survey,
     mono,
@@ -29,6 +30,7 @@ from media.timeline import (
 from media.video import encoder_options, picture, playing_rate
 
 SPEECH_RATE_HZ = 16_000
+_LAST_PACKET_MS = 100
 SOUND_CODEC = {"c:a": "aac", "b:a": "128k", "ar": RATE_HZ, "ac": 2, "movflags": "+faststart"}
 
 
@@ -81,7 +83,7 @@ def speech_rendition(
     with atomic_path(target) as made:
 
         def encode(level: Level, progress: Progress | None) -> None:
-            node = mono(sound(opened, found.channels), found.channels).filter("aresample", SPEECH_RATE_HZ)
+            node = mono(_sound(opened, found), found.channels).filter("aresample", SPEECH_RATE_HZ)
             node = level.apply(node, SPEECH_RATE_HZ)
             node = node.filter("apad", whole_len=opened.duration_ms * SPEECH_RATE_HZ // 1000)
             written = output_file(
@@ -89,9 +91,8 @@ def speech_rendition(
             )
             _run(written, opened, progress)
 
-        achieved = encode_levelled(
-            encode, made, loudness, added_lu=_added_by_mixing(opened), progress=progress
-        )
+        measured = _as_two_channels(opened, loudness)
+        achieved = encode_levelled(encode, made, measured, added_lu=found.mixing_lu, progress=progress)
         return described("speech", made, target, "audio/flac", inspect(made).duration_ms, achieved)
 
 
@@ -142,15 +143,13 @@ def _web_film(
 def web_sound(source: Source, made: Path, loudness: Loudness | None, progress: Progress | None) -> Loudness:
     """Write all of the source's sound to ``made`` as AAC, levelled; return what it measures."""
     found = survey(source.path)
-    measured = loudness or Loudness(-16.0, -1.5, 0.0, -26.0, 0.0)
+    measured = _as_two_channels(source, loudness)
 
     def encode(level: Level, progress: Progress | None) -> None:
-        node = level.apply(sound(source, found.channels), RATE_HZ)
+        node = level.apply(_sound(source, found), RATE_HZ)
         _run(output_file(node, path=made, f="ipod", **SOUND_CODEC), source, progress)
 
-    return encode_levelled(
-        encode, made, measured, added_lu=_added_by_doubling(source, found), progress=progress
-    )
+    return encode_levelled(encode, made, measured, added_lu=found.choosing_lu, progress=progress)
 
 
 def _film(source: Source, made: Path, heard: Path | None, progress: Progress | None) -> None:
@@ -182,10 +181,22 @@ def _require_whole_film(source: Source, made: Path) -> None:
         require_readable(source.path, film.end_ms(film.video) or 0, stated_ms, slack_ms=2 * frame_ms)
 
 
-def _added_by_doubling(source: Source, found: Survey) -> float:
-    stream = require_sound(source)
-    return DUAL_MONO_LU if int(stream["channels"]) == 1 or found.channels != "both" else 0.0
+def _sound(source: Source, found: Survey) -> Node:
+    """All of the sound; what a codec's last packet holds beyond the recording's end is left out."""
+    ends_there = found.end_ms <= source.duration_ms + _LAST_PACKET_MS
+    return sound(source, found.channels, (0, source.duration_ms) if ends_there else None)
 
 
-def _added_by_mixing(source: Source) -> float:
-    return 0.0 if int(require_sound(source)["channels"]) == 1 else -DUAL_MONO_LU
+def _as_two_channels(source: Source, loudness: Loudness | None) -> Loudness:
+    """The loudness of the source's sound once it plays from two sides."""
+    channels = int(require_sound(source)["channels"])
+    if channels > 2:
+        return measure_node(sound(source), source.duration_ms, source.path)
+    measured = loudness or measure(source.path)
+    added_lu = DUAL_MONO_LU if channels == 1 else 0.0
+    return replace(
+        measured,
+        integrated_lufs=measured.integrated_lufs + added_lu,
+        threshold_lufs=measured.threshold_lufs + added_lu,
+        offset_lu=measured.offset_lu - added_lu,
+    )

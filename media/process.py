@@ -106,7 +106,8 @@ def _hashable(text: str) -> str:
 
 def input_file(path: Path, **options: Any) -> Node:
     """An input node for ``path`` that may read this one file, in one of :data:`FORMATS`, and nothing else."""
-    return ffmpeg.input(_hashable(address(path)), protocol_whitelist=PROTOCOLS, **{"format_whitelist": FORMATS, **options}
+    return ffmpeg.input(
+        _hashable(address(path)), protocol_whitelist=PROTOCOLS, **{"format_whitelist": FORMATS, **options}
     )
 
 

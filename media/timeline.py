@@ -25,6 +25,9 @@ from media.process import Node, Outcome, discard, execute, input_file
 RATE_HZ = 48_000
 """The rate of the sound that people hear."""
 
+DUAL_MONO_LU = 3.01
+"""How much louder one channel measures when it plays from two."""
+
 Span = tuple[int, int]
 """Start and end, in milliseconds."""
 
@@ -57,12 +60,33 @@ class Survey:
     @property
     def channels(self) -> Channels:
         """Both, or the louder one where the other is dead or is the same in opposite phase."""
-        louder: Channels = "left" if self.left_db >= self.right_db else "right"
         if self.silent:
             return "both"
         dead = abs(self.left_db - self.right_db) > _DEAD_DB
-        cancels = self.mixed_db < max(self.left_db, self.right_db) - _CANCELS_DB
-        return louder if dead or cancels else "both"
+        cancels = self.mixed_db < self._louder_db - _CANCELS_DB
+        if not dead and not cancels:
+            return "both"
+        return "left" if self.left_db >= self.right_db else "right"
+
+    @property
+    def choosing_lu(self) -> float:
+        """By how much the two channels get louder when one of them is played from both sides."""
+        return 0.0 if self.channels == "both" else self._louder_db + DUAL_MONO_LU - self._sum_db
+
+    @property
+    def mixing_lu(self) -> float:
+        """By how much they get louder (quieter: negative) when they become one."""
+        if self.silent:
+            return 0.0
+        return (self.mixed_db if self.channels == "both" else self._louder_db) - self._sum_db
+
+    @property
+    def _louder_db(self) -> float:
+        return max(self.left_db, self.right_db)
+
+    @property
+    def _sum_db(self) -> float:
+        return 10 * math.log10(10 ** (self.left_db / 10) + 10 ** (self.right_db / 10))
 
 
 def timeout_s(duration_ms: int) -> float:
@@ -104,7 +128,7 @@ def heard(source: Source, span: Span | None = None) -> Node:
     """
     stream = require_sound(source)
     seek_ms = seek_point_ms(source, span[0]) if span else 0
-    node = _filled(_opened(source, seek_ms)[str(stream["index"])])
+    node = _filled(opened(source, seek_ms)[str(stream["index"])])
     return _exactly(node, span, seek_ms) if span else node
 
 
@@ -119,8 +143,11 @@ def seek_point_ms(source: Source, start_ms: int) -> int:
     return max(0, start_ms - _PREROLL_MS) if source.container in _SEEKS_EXACTLY else 0
 
 
-def _opened(source: Source, seek_ms: int) -> Node:
-    return input_file(source.path, **({"ss": f"{seek_ms / 1000:.3f}"} if seek_ms else {}))
+def opened(source: Source, seek_ms: int) -> Node:
+    """The file from ``seek_ms`` on, its first instant (of all its streams) at time 0."""
+    # Left to itself ffmpeg puts the first instant of the streams in use at 0 in MPEG files; an offset stops that.
+    seek = {"ss": f"{seek_ms / 1000:.3f}"} if seek_ms else {}
+    return input_file(source.path, itsoffset="0.000001", **seek)
 
 
 def _filled(node: Node) -> Node:
@@ -179,7 +206,7 @@ def _decode(source: Source, stream: Stream, span: Span | None) -> Outcome:
     if span:
         node = sound(source, span=span)
     else:
-        counted = _opened(source, 0)[str(stream["index"])].filter(
+        counted = opened(source, 0)[str(stream["index"])].filter(
             "astats", measure_perchannel="none", measure_overall="Number_of_samples"
         )
         node = _two_channels(_filled(counted), stream)

@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from media.probe import Source, Stream, displayed_size, frame_rate, has_variable_frame_rate
-from media.process import Node, ffmpeg_filters, input_file
-from media.timeline import Span, seek_point_ms
+from media.process import Node, ffmpeg_filters
+from media.timeline import Span, opened, seek_point_ms
 
 LONGEST_SIDE = 1280
 _HIGHEST_RATE = 31
@@ -56,8 +56,7 @@ def picture(source: Source, stream: Stream, *, span: Span | None = None, longest
     """
     rate = playing_rate(stream)
     seek_ms = _seek_ms(source, stream, span)
-    opened = input_file(source.path, **({"ss": f"{seek_ms / 1000:.3f}"} if seek_ms else {}))
-    node = opened[str(stream["index"])]
+    node = opened(source, seek_ms)[str(stream["index"])]
     if span:
         node = node.filter("setpts", f"PTS-{(span[0] - seek_ms) / 1000:.3f}/TB")
         node = node.filter("tpad", stop=-1, stop_mode="clone")

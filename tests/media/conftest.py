@@ -89,7 +89,9 @@ def samples() -> Callable[[Path], np.ndarray]:
 
     def decoded(path: Path, rate: int = 48_000, channels: int = 2) -> np.ndarray:
         chain = f"aresample={rate}:async=1:first_pts=0"
-        result = _ffmpeg("-i", f"file:{path}", "-map", "0:a:0", "-af", chain, "-ac", channels, "-f", "f32le", "-")
+        result = _ffmpeg(
+            "-i", f"file:{path}", "-map", "0:a:0", "-af", chain, "-ac", channels, "-f", "f32le", "-"
+        )
         return np.frombuffer(result.stdout, np.float32).reshape(-1, channels)
 
     return decoded
@@ -104,7 +106,16 @@ def frames() -> Callable[[Path], tuple[np.ndarray, np.ndarray]]:
         asked = [*argv, "-show_entries", "frame=pts_time", f"file:{path}"]
         found = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)["frames"]
         times = np.array([1000 * float(frame["pts_time"]) for frame in found])
-        args = ["-i", f"file:{path}", "-map", "0:v:0", "-vf", "scale=32:32,format=gray", "-vsync", "passthrough"]
+        args = [
+            "-i",
+            f"file:{path}",
+            "-map",
+            "0:v:0",
+            "-vf",
+            "scale=32:32,format=gray",
+            "-vsync",
+            "passthrough",
+        ]
         raw = _ffmpeg(*args, "-f", "rawvideo", "-").stdout
         return times, np.frombuffer(raw, np.uint8).reshape(-1, 32, 32)
 

@@ -34,10 +34,12 @@ def renditions(source: Path, folder: Path) -> tuple[Rendition, Rendition]:
 
 # A flash of 200 ms from 3 s on, a click at 3 s, on a timeline of 6 s.
 FLASH = "color=black:s=160x120:r={rate}:d=6,drawbox=c=white:t=fill:enable='between(t,2.999,3.199)'"
-CLICK = "aevalsrc='if(between(t,{at},{at}+0.02),0.5*sin(2*PI*1000*t),0.001*(random(0)-0.5))':s=48000:d={length}"
+CLICK = (
+    "aevalsrc='if(between(t,{at},{at}+0.02),0.5*sin(2*PI*1000*t),0.001*(random(0)-0.5))':s=48000:d={length}"
+)
 X264 = ("-c:v", "libx264", "-preset", "ultrafast")
 
-TIMELINES = {
+TIMELINES: dict[str, tuple[int, float, tuple[str, ...]]] = {
     "plain.mp4": (30, 0.0, ("-c:a", "aac")),
     "sound-late.mp4": (30, 0.7, ("-c:a", "aac")),
     "sound-late.mkv": (30, 0.7, ("-c:a", "aac")),
@@ -45,8 +47,12 @@ TIMELINES = {
     "sound-late.ts": (30, 0.7, ("-c:a", "aac")),
     "picture-late.mp4": (30, -0.6, ("-c:a", "aac")),
     "fast.mov": (60, 0.0, ("-c:a", "pcm_s16le")),
-    "slow.avi": (10, 0.0, ("-c:v", "mpeg4", "-c:a", "libmp3lame")),
-    "variable.mp4": (30, 0.3, ("-c:a", "aac", "-vf", "select='gt(mod(n,7),2)+between(n,88,98)'", "-vsync", "vfr")),
+    "slow.avi": (10, 0.0, ("-c:v", "mpeg4", "-c:a", "pcm_s16le")),
+    "variable.mp4": (
+        30,
+        0.3,
+        ("-c:a", "aac", "-vf", "select='not(n)+gt(mod(n,7),2)+between(n,88,98)'", "-vsync", "vfr"),
+    ),
 }
 
 
@@ -79,8 +85,8 @@ def test_an_instant_in_the_transcript_is_that_instant_in_the_player(
     sound, rate_hz = soundfile.read(speech.path, always_2d=True)
     in_transcript = _click_ms(sound, rate_hz)
     in_player = _click_ms(samples(web.path), 48_000)
-    frame_ms = 1000 / probe(web.path).frame_rate
-    assert in_transcript == pytest.approx(3000, abs=5)
+    frame_ms = 1000 / (probe(web.path).frame_rate or 1)
+    assert in_transcript == pytest.approx(3000, abs=8)
     assert in_player == pytest.approx(in_transcript, abs=2)
     assert _flash_ms(*frames(web.path)) == pytest.approx(3000, abs=frame_ms + 1)
     length_ms = probe(source).duration_ms
@@ -90,33 +96,33 @@ def test_an_instant_in_the_transcript_is_that_instant_in_the_player(
 
 def test_holes_in_the_sound_stay_in_their_place(tmp_path: Path, make: Make) -> None:
     beeps = "aevalsrc='if(lt(mod(t,2),0.1),0.5*sin(2*PI*1000*t),0)':s=48000:d=10"
-    source = make("holes.mkv", "-f", "lavfi", "-i", beeps, "-af", "aselect='not(between(t,2.5,3.5)+between(t,4.5,5.5))'",
+    holes = "aselect='not(between(t,2.5,3.5)+between(t,4.5,5.5))'"
+    source = make("holes.mkv", "-f", "lavfi", "-i", beeps, "-af", holes,
                   "-c:a", "libopus")  # fmt: skip
     speech = speech_rendition(source, tmp_path / "s.flac", measure(source))
     sound, rate = soundfile.read(speech.path)
     for at in range(0, 10, 2):
-        before, inside = sound[max(0, at * rate - 800) : at * rate - 160], sound[at * rate + 160 : at * rate + 1440]
+        inside, after = (sound[at * rate + ms * 16 :][:1_000] for ms in (20, 120))
         assert np.abs(inside).max() > 0.1
-        assert np.abs(before).max(initial=0) < 0.02
+        assert np.abs(after).max() < 0.02
 
 
 LAYOUTS = {
-    "mono": (f"{NOISE}:d=8", ("-ac", 1)),
-    "stereo": (f"{NOISE}:d=8[a];{NOISE}1:d=8[b];[a][b]amerge=2", ()),
-    "5.1": (f"{NOISE}:d=8,pan=5.1|FC=c0|FL=0.2*c0|FR=0.2*c0|LFE=0*c0|BL=0*c0|BR=0*c0", ()),
-    "quad": (f"{NOISE}:d=8,pan=quad|c0=c0|c1=c0|c2=0*c0|c3=0*c0", ()),
-    "three microphones": (f"{NOISE}:d=8,pan=3c|c0=c0|c1=c0|c2=c0", ()),
-    "ten microphones": (f"{NOISE}:d=8,pan=10c|" + "|".join(f"c{n}=c0" for n in range(10)), ()),
-    "opposite phase": (f"{NOISE}:d=8,pan=stereo|c0=c0|c1=-1*c0", ()),
-    "one dead channel": (f"{NOISE}:d=8,pan=stereo|c0=0*c0|c1=c0", ()),
-    "telephone": (f"{NOISE}:d=8", ("-ar", 8000, "-ac", 1)),
-    "96 kHz float": (f"{NOISE}:d=8", ("-ar", 96_000, "-c:a", "pcm_f32le")),
-    "very quiet": (f"{NOISE}:d=8,volume=-30dB", ()),
-    "very loud": (f"{NOISE}:d=8,volume=10dB", ()),
-    "peaks": (f"{NOISE}:d=8,volume=-12dB,volume='if(lt(mod(t,1.5),0.02),12,1)':eval=frame", ()),
+    "mono": (f"{NOISE}:d=4", ("-ac", 1)),
+    "stereo": (f"{NOISE}:d=4[a];{NOISE}1:d=4[b];[a][b]amerge=2", ()),
+    "5.1": (f"{NOISE}:d=4,pan=5.1|FC=c0|FL=0.2*c0|FR=0.2*c0|LFE=0*c0|BL=0*c0|BR=0*c0", ()),
+    "quad": (f"{NOISE}:d=4,pan=quad|c0=c0|c1=c0|c2=0*c0|c3=0*c0", ()),
+    "three microphones": (f"{NOISE}:d=4,pan=3c|c0=c0|c1=c0|c2=c0", ()),
+    "opposite phase": (f"{NOISE}:d=4,pan=stereo|c0=c0|c1=-1*c0", ()),
+    "one dead channel": (f"{NOISE}:d=4,pan=stereo|c0=0*c0|c1=c0", ()),
+    "telephone": (f"{NOISE}:d=4", ("-ar", 8000, "-ac", 1)),
+    "96 kHz float": (f"{NOISE}:d=4", ("-ar", 96_000, "-c:a", "pcm_f32le")),
+    "very quiet": (f"{NOISE}:d=4,volume=-30dB", ()),
+    "very loud": (f"{NOISE}:d=4,volume=10dB", ()),
+    "peaks": (f"{NOISE}:d=4,volume=-12dB,volume='if(lt(mod(t,1.5),0.02),12,1)':eval=frame", ()),
     "one second": (f"{NOISE}:d=1", ()),
     "a quarter second": (f"{NOISE}:d=0.25", ()),
-    "constant": ("sine=d=8", ()),
+    "constant": ("sine=d=4", ()),
 }
 
 
@@ -135,6 +141,7 @@ def test_both_renditions_reach_the_target(
             assert made.loudness_lufs == pytest.approx(loudness, abs=0.2)
             assert peak <= -1.0
         assert made.loudness_lufs == pytest.approx(-16, abs=0.5)
+        assert made.true_peak_db is not None
         assert made.true_peak_db <= -1.0
     info = soundfile.info(speech.path)
     assert (info.samplerate, info.channels, info.subtype) == (16_000, 1, "PCM_16")
@@ -145,9 +152,18 @@ def test_both_renditions_reach_the_target(
     assert made.bytes == made.path.stat().st_size
 
 
+def test_a_recorder_with_ten_channels(tmp_path: Path) -> None:
+    noise = np.random.default_rng(7).normal(0, 0.05, 48_000 * 4)
+    soundfile.write(tmp_path / "field.wav", np.stack([noise] * 10, axis=1), 48_000)
+    for made in renditions(tmp_path / "field.wav", tmp_path):
+        assert made.loudness_lufs == pytest.approx(-16, abs=0.5)
+
+
 @pytest.mark.parametrize("args", [(), ("-ac", 1)])
 def test_silence_stays_silence(args: tuple[object, ...], tmp_path: Path, make: Make) -> None:
-    source = make(f"silence{len(args)}.wav", "-f", "lavfi", "-i", "anullsrc=r=44100:cl=stereo", "-t", 5, *args)
+    source = make(
+        f"silence{len(args)}.wav", "-f", "lavfi", "-i", "anullsrc=r=44100:cl=stereo", "-t", 5, *args
+    )
     loudness = measure(source)
     assert loudness.silent
     assert loudness.integrated_lufs == -math.inf
@@ -161,7 +177,8 @@ PICTURES = {
     "odd sides": ("testsrc2=s=321x241:r=25:d=2", (*X264, "-pix_fmt", "yuv444p"), (320, 240)),
     "too large": ("testsrc2=s=1920x1080:r=25:d=1", X264, (1280, 720)),
     "tall": ("testsrc2=s=1080x1920:r=25:d=1", X264, (720, 1280)),
-    "interlaced": ("testsrc2=s=320x240:r=50:d=2,interlace", (*X264, "-flags", "+ildct+ilme", "-x264opts", "tff=1"), (320, 240)),
+    "interlaced": ("testsrc2=s=320x240:r=50:d=2,interlace",
+                   (*X264, "-flags", "+ildct+ilme", "-x264opts", "tff=1"), (320, 240)),
     "wide pixels": ("testsrc2=s=352x288:r=25:d=2,setsar=12/11", X264, (384, 288)),
     "10 bit": ("testsrc2=s=320x180:r=25:d=2", (*X264, "-pix_fmt", "yuv420p10le"), (320, 180)),
     "HDR": ("testsrc2=s=320x180:r=25:d=2", (*X264, "-pix_fmt", "yuv420p10le", "-color_trc", "arib-std-b67",
@@ -170,7 +187,9 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_any_picture_becomes_one_that_browsers_play(name: str, tmp_path: Path, make: Make, frames: Frames) -> None:
+def test_any_picture_becomes_one_that_browsers_play(
+    name: str, tmp_path: Path, make: Make, frames: Frames
+) -> None:
     graph, args, size = PICTURES[name]
     source = make(f"picture-{name}.mp4", "-f", "lavfi", "-i", graph, *args)
     web = web_rendition(source, tmp_path / "w.mp4", probe(source), None)
@@ -200,7 +219,9 @@ def test_a_phone_film_stands_upright(
     assert corners[degrees].mean() > 200
     assert picture[:6, :6].mean() < 50
     still = poster(source, tmp_path / "p.jpg", 0)
-    assert frames(still.path)[1][0][:6, -6:].mean() == pytest.approx(corners[90].mean() if degrees == 90 else 0, abs=60)
+    assert frames(still.path)[1][0][:6, -6:].mean() == pytest.approx(
+        corners[90].mean() if degrees == 90 else 0, abs=60
+    )
 
 
 def test_a_frame_rate_above_thirty_is_halved(tmp_path: Path, make: Make) -> None:

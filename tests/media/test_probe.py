@@ -40,7 +40,9 @@ FILES: list[tuple[str, tuple[object, ...], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "args", "expected"), FILES, ids=[name for name, *_ in FILES])
-def test_facts(name: str, args: tuple[object, ...], expected: dict[str, Any], make: Callable[..., Path]) -> None:
+def test_facts(
+    name: str, args: tuple[object, ...], expected: dict[str, Any], make: Callable[..., Path]
+) -> None:
     path = make(f"facts-{name}", *args)
     info = probe(path)
     assert {key: getattr(info, key) for key in expected} == expected

@@ -26,7 +26,7 @@ HOSTILE = [
     "-i.wav",
     "a:b.wav",
     "file:x.wav",
-    "it's \"so\" quoted.wav",
+    'it\'s "so" quoted.wav',
     "frame%03d.wav",
     "two\nlines.wav",
     "📼 Göteborg.wav",
@@ -53,7 +53,9 @@ def test_any_name_is_only_a_name(name: str, tmp_path: Path, make: Callable[..., 
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_name_below_the_current_folder(tmp_path: Path, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_below_the_current_folder(
+    tmp_path: Path, voice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("-v.wav").write_bytes(voice.read_bytes())
     assert probe(Path("-v.wav")).duration_ms == 12_000
@@ -69,7 +71,9 @@ def test_progress_rises_to_one(tmp_path: Path, film: Path) -> None:
 
 
 def _endless(path: Path) -> object:
-    return ffmpeg.input("testsrc2=s=640x360:r=30", f="lavfi").output(f"file:{path}", f="matroska", **{"c:v": "ffv1"})
+    return ffmpeg.input("testsrc2=s=640x360:r=30", f="lavfi").output(
+        f"file:{path}", f="matroska", **{"c:v": "ffv1"}
+    )
 
 
 def test_a_time_limit_stops_ffmpeg(tmp_path: Path) -> None:
@@ -89,7 +93,7 @@ def test_an_exception_while_it_runs_stops_ffmpeg(tmp_path: Path) -> None:
 
 def test_a_failure_says_what_was_run_and_why(tmp_path: Path, voice: Path) -> None:
     node = process.input_file(voice).output(str(tmp_path / "a.flac"), f="flac", **{"c:a": "no-such-codec"})
-    with pytest.raises(ToolFailed, match="failed on voice.wav: Unknown encoder") as caught:
+    with pytest.raises(ToolFailed, match=r"failed on voice\.wav: Unknown encoder") as caught:
         process.run_ffmpeg(node, timeout_s=10, about=voice)
     error = pickle.loads(pickle.dumps(caught.value))
     assert error.returncode == 1

@@ -99,7 +99,7 @@ def test_what_is_not_media_is_named(name: str, tmp_path: Path) -> None:
 def test_a_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(NotMedia, match="is a folder"):
         probe(tmp_path)
-    with pytest.raises(MediaError, match="“gone.mp4” cannot be opened: No such file"):
+    with pytest.raises(MediaError, match=r"“gone\.mp4” cannot be opened: No such file"):
         probe(tmp_path / "gone.mp4")
 
 
@@ -141,9 +141,16 @@ DAMAGE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "args", "harm"), DAMAGE, ids=lambda value: getattr(value, "__name__", str(value)[:9]))
+@pytest.mark.parametrize(
+    ("name", "args", "harm"), DAMAGE, ids=lambda value: getattr(value, "__name__", str(value)[:9])
+)
 def test_what_can_be_read_only_in_part_is_damaged(
-    name: str, args: tuple[str, ...], harm: Callable[[bytes], bytes], tmp_path: Path, make: Callable[..., Path], film: Path
+    name: str,
+    args: tuple[str, ...],
+    harm: Callable[[bytes], bytes],
+    tmp_path: Path,
+    make: Callable[..., Path],
+    film: Path,
 ) -> None:
     whole = make(f"whole-{name}", "-i", film, *args)
     path = tmp_path / name
@@ -159,7 +166,9 @@ def test_what_can_be_read_only_in_part_is_damaged(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_film_without_sound_that_is_cut_off_is_damaged(tmp_path: Path, make: Callable[..., Path], film: Path) -> None:
+def test_a_film_without_sound_that_is_cut_off_is_damaged(
+    tmp_path: Path, make: Callable[..., Path], film: Path
+) -> None:
     whole = make("silent-film.mp4", "-i", film, "-an", "-c", "copy", "-movflags", "+faststart")
     path = tmp_path / "story.mp4"
     path.write_bytes(_half(whole.read_bytes()))
@@ -192,7 +201,7 @@ def test_a_film_without_sound_is_named(tmp_path: Path, make: Callable[..., Path]
         lambda: speech_rendition(path, tmp_path / "s.flac", LOUDNESS),
         lambda: cut(path, tmp_path / "c.m4a", 0, 1000, info),
     ):
-        with pytest.raises(NoSound, match="“silent-film.mp4” has no sound track"):
+        with pytest.raises(NoSound, match=r"“silent-film\.mp4” has no sound track"):
             attempt()
     web = web_rendition(path, tmp_path / "w.mp4", info, None)
     assert web.loudness_lufs is None
