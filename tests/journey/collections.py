@@ -86,11 +86,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "STORIES_AUTHOR": "tester"}
 
 
-def stories(
-    root: Path, *arguments: str | Path, status: int | None = 0
-) -> subprocess.CompletedProcess[str]:
+def stories(root: Path, *arguments: str | Path, status: int | None = 0) -> subprocess.CompletedProcess[str]:
     """Run `stories` on a collection, as its user would."""
-    ran = subprocess.run(command(root, *arguments), capture_output=True, text=True, env=environment(), check=False)
+    ran = subprocess.run(
+        command(root, *arguments), capture_output=True, text=True, env=environment(), check=False
+    )
     assert status is None or ran.returncode == status, ran.stdout + ran.stderr
     return ran
 

@@ -22,7 +22,9 @@ def content(root: Path) -> dict[str, Any]:
         found = {
             "files": {row.path: (row.sha256, row.bytes, row.problem) for row in store.source_files(session)},
             "recordings": {row.sha256: _recording(session, row) for row in store.recordings(session)},
-            "themes": [(row.key, row.name, row.position, row.retired) for row in store.themes(session, retired=True)],
+            "themes": [
+                (row.key, row.name, row.position, row.retired) for row in store.themes(session, retired=True)
+            ],
             "done": sorted(done),
         }
     collection.engine.dispose()
@@ -46,7 +48,8 @@ def _recording(session: Any, row: models.Recording) -> dict[str, Any]:
         "renditions": [(one.kind, one.path, one.sha256, one.loudness_lufs) for one in row.renditions],
         "speech": (heard.spans, heard.overlaps) if heard else None,
         "speakers": [
-            (one.number, one.name, one.role, one.speech_ms, one.embedding, _turns(one)) for one in row.speakers
+            (one.number, one.name, one.role, one.speech_ms, one.embedding, _turns(one))
+            for one in row.speakers
         ],
         "transcripts": [_transcript(one) for one in row.transcripts],
         "clips": {one.slug: _clip(one) for one in row.clips},
@@ -79,5 +82,15 @@ def _transcript(row: models.Transcript) -> dict[str, Any]:
 
 
 def _clip(row: models.Clip) -> tuple[Any, ...]:
-    links = [(one.first_word, one.last_word, one.start_ms, one.end_ms, one.quote, one.state) for one in row.links]
-    return row.theme.key if row.theme else "", row.title, row.start_ms, row.end_ms, row.state, row.score, links
+    links = [
+        (one.first_word, one.last_word, one.start_ms, one.end_ms, one.quote, one.state) for one in row.links
+    ]
+    return (
+        row.theme.key if row.theme else "",
+        row.title,
+        row.start_ms,
+        row.end_ms,
+        row.state,
+        row.score,
+        links,
+    )
