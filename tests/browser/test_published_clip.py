@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from datetime import date
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from pipeline.publish.site import publish
 from pipeline.publish.values import PublishedClip
+from tests.browser.chromium import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.hugo]
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 VTT = """WEBVTT
 
 00:00.000 --> 00:01.000
@@ -52,28 +40,6 @@ PLAYED = """async media => {
   return {cues: [...track.cues].map(cue => [cue.startTime, cue.endTime, cue.getCueAsHTML().textContent]),
           mode: track.mode, time: media.currentTime, duration: media.duration};
 }"""
-
-
-class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder with byte ranges, which a film needs to be sought in."""
-
-    def do_GET(self) -> None:
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        path = Path(self.translate_path(self.path))
-        if asked is None or not path.is_file():
-            super().do_GET()
-            return
-        content = path.read_bytes()
-        first, last = int(asked[1]), min(int(asked[2] or len(content) - 1), len(content) - 1)
-        self.send_response(206)
-        self.send_header("Content-Type", self.guess_type(path))
-        self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
-        self.send_header("Content-Length", str(last + 1 - first))
-        self.end_headers()
-        self.wfile.write(content[first : last + 1])
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keeps the test's output clean."""
 
 
 def ffmpeg(*arguments: str) -> None:
@@ -137,35 +103,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (site / "content/phase.md").write_text(f'+++\ntitle = "Phase 1"\n+++\n\n{lines}\n')
     publish(site, clips, title="Clips")
     subprocess.run(["hugo", "--source", str(site), "--quiet"], check=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site / "public")))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page on which any error, and any request to elsewhere, fails the test."""
-    page = browser.new_page(viewport={"width": 1000, "height": 800})
-    troubles: list[str] = []
-    page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on(
-        "request",
-        lambda asked: troubles.append(asked.url) if not re.match("http://127|data:", asked.url) else None,
-    )
-    yield page
-    page.close()
-    assert troubles == []
+    with served(site / "public") as served_at:
+        yield served_at
 
 
 @pytest.mark.parametrize("slug", ["film", "tall", "audio"])
