@@ -47,7 +47,7 @@ def ids(segment: Segment) -> list[str]:
         ("the the the man", "the man", "7 8"),
         ("an ice cream van", "a nice cream van", "5* 6* 7 8"),
         ("weather or not", "whether it rains or not", "5* e3.0 e3.1 6 7"),
-        ("hello", "good morning to you", "e3.0 5* e3.1 e3.2"),
+        ("hello", "good morning to you", "e3.0 e3.1 5* e3.2"),
         ("it was nineteen eighty", "it was 1980", "5 6 7*"),
         ("we lost her", "  we \n lost\u00a0her ", "5 6 7"),
         ("cafe\u0301 open", "café open", "5 6"),
