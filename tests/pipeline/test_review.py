@@ -311,6 +311,7 @@ def test_a_conflict_tells_what_the_sentence_says_now_and_loses_nothing(client, c
     assert answer.json()["revision"] == 1
     assert text_of(held(client)["transcript"]["segments"][2]) == "Theirs stands."
     assert len(edits(collection)) == 1
+    url = f"{url.rpartition('/')[0]}/{answer.json()['segment']['id']}"
     assert client.put(url, json={"text": "Mine comes late.", "revision": 1, "place": 2}).status_code == 200
 
 
