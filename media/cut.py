@@ -92,6 +92,7 @@ def _cut_film(
 def _cut_sound(
     source: Source, target: Path, made: Path, span: Span, fade_ms: tuple[int, int], progress: Progress | None
 ) -> Loudness:
+    length_ms = span[1] - span[0]
     with scratch_path(target, ".wav") as faded:
         _write_faded(source, target, faded, span, fade_ms)
 
@@ -99,7 +100,7 @@ def _cut_sound(
             node = level.apply(input_file(faded)["a:0"], RATE_HZ)
             _run(output_file(node, path=made, f="ipod", **SOUND_CODEC), source, span, progress)
 
-        return encode_levelled(encode, made, measure_own(faded), progress=progress)
+        return encode_levelled(encode, made, length_ms, measure_own(faded, length_ms), progress=progress)
 
 
 def _write_faded(source: Source, target: Path, faded: Path, span: Span, fade_ms: tuple[int, int]) -> None:

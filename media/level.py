@@ -75,6 +75,7 @@ def next_level(level: Level, achieved: Loudness, most_gain_db: float) -> Level |
 def encode_levelled(
     encode: Callable[[Level, Progress | None], None],
     target: Path,
+    length_ms: int,
     loudness: Loudness,
     *,
     added_lu: float = 0.0,
@@ -89,7 +90,7 @@ def encode_levelled(
         done = 1 - 0.5**attempt
         rest = 0.5 ** (attempt + 1)
         encode(level, share(progress, done, done + rest * 0.6))
-        achieved = measure_own(target, share(progress, done + rest * 0.6, done + rest))
+        achieved = measure_own(target, length_ms, share(progress, done + rest * 0.6, done + rest))
         better = next_level(level, achieved, most_gain_db)
         if better is None:
             break

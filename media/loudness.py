@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media.probe import inspect
-from media.process import Node, Progress, discard, run_ffmpeg
+from media.process import Node, Progress, discard, input_file, run_ffmpeg
 from media.timeline import RATE_HZ, Span, heard, survey, timeout_s
 
 TARGET_LUFS = -16.0
@@ -57,10 +57,9 @@ def measure(path: Path, *, span: Span | None = None, progress: Progress | None =
     return measure_node(heard(source, span), heard_ms, path, progress)
 
 
-def measure_own(path: Path, progress: Progress | None = None) -> Loudness:
-    """As :func:`measure`, of a file that was just written here and needs no search for damage."""
-    source = inspect(path)
-    return measure_node(heard(source), source.duration_ms, path, progress)
+def measure_own(path: Path, length_ms: int, progress: Progress | None = None) -> Loudness:
+    """As :func:`measure`, of a file that was just written here: its length is known, and it is whole."""
+    return measure_node(input_file(path)["a:0"], length_ms, path, progress)
 
 
 def measure_node(node: Node, length_ms: int, about: Path, progress: Progress | None = None) -> Loudness:

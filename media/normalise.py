@@ -6,6 +6,7 @@ the player.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def speech_rendition(
             _run(written, opened, progress)
 
         measured = _as_two_channels(opened, loudness)
-        achieved = encode_levelled(encode, made, measured, added_lu=found.mixing_lu, progress=progress)
+        achieved = _levelled(encode, made, opened, measured, found.mixing_lu, progress)
         return described("speech", made, target, "audio/flac", inspect(made).duration_ms, achieved)
 
 
@@ -149,7 +150,18 @@ def web_sound(source: Source, made: Path, loudness: Loudness | None, progress: P
         node = level.apply(_sound(source, found), RATE_HZ)
         _run(output_file(node, path=made, f="ipod", **SOUND_CODEC), source, progress)
 
-    return encode_levelled(encode, made, measured, added_lu=found.choosing_lu, progress=progress)
+    return _levelled(encode, made, source, measured, found.choosing_lu, progress)
+
+
+def _levelled(
+    encode: Callable[[Level, Progress | None], None],
+    made: Path,
+    source: Source,
+    loudness: Loudness,
+    added_lu: float,
+    progress: Progress | None,
+) -> Loudness:
+    return encode_levelled(encode, made, source.duration_ms, loudness, added_lu=added_lu, progress=progress)
 
 
 def _film(source: Source, made: Path, heard: Path | None, progress: Progress | None) -> None:

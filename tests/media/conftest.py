@@ -46,7 +46,7 @@ def voice(make: Make) -> Path:
 @pytest.fixture(scope="session")
 def film(make: Make, voice: Path) -> Path:
     """12 s of film, its index at the front."""
-    picture = ["-f", "lavfi", "-i", "testsrc2=s=320x180:r=30:d=12"]
+    picture = ["-f", "lavfi", "-i", "testsrc2=s=160x90:r=30:d=12"]
     coded = ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-movflags", "+faststart"]
     return make("film.mp4", *picture, "-i", voice, *coded)
 

@@ -18,25 +18,26 @@ Listen = Callable[[Path], tuple[float, float]]
 
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", 250)
 # Every second a click of 5 ms; of every frame the brightness is its number (modulo 200).
-CLICKS = "aevalsrc='if(lt(mod(t,1),0.005),0.8*sin(2*PI*2000*t),0.02*sin(2*PI*300*t))':s=48000:d=40"
-COUNTED = "nullsrc=s=64x48:r=25:d=40,geq=lum='20+mod(N\\,200)':cb=128:cr=128"
+CLICKS = "aevalsrc='if(lt(mod(t,1),0.005),0.8*sin(2*PI*2000*t),0.02*sin(2*PI*300*t))':s=48000:d=22"
+COUNTED = "nullsrc=s=64x48:r=25:d=22,geq=lum='20+mod(N\\,200)':cb=128:cr=128"
 
 
 def _counted(make: Make, name: str) -> Path:
     args = {
-        "c.wav": (), "c.flac": (), "c.m4a": ("-c:a", "aac", "-b:a", "192k"),
-        "c.mp3": ("-b:a", "192k"), "noindex.mp3": ("-q:a", 2, "-write_xing", 0), "c.ogg": ("-c:a", "libvorbis"),
+        "c.wav": (), "c.m4a": ("-c:a", "aac", "-b:a", "192k"),
+        "c.mp3": ("-b:a", "192k"), "noindex.mp3": ("-q:a", 2, "-write_xing", 0),
         "c44.m4a": ("-ar", 44_100, "-c:a", "aac", "-b:a", "192k"),
     }  # fmt: skip
+    clicks = make("clicks.wav", "-f", "lavfi", "-i", CLICKS)
     if name in args:
-        return make(f"cut-{name}", "-f", "lavfi", "-i", CLICKS, *args[name])
-    picture = ("-f", "lavfi", "-i", COUNTED, "-f", "lavfi", "-i", CLICKS)
+        return make(f"cut-{name}", "-i", clicks, *args[name])
+    picture = ("-f", "lavfi", "-i", COUNTED, "-i", clicks)
     return make(f"cut-{name}", *picture, *X264, "-crf", 10, "-c:a", "aac", "-b:a", "192k")
 
 
 @pytest.mark.parametrize(
     ("name", "tolerance_samples"),
-    [("c.wav", 2), ("c.flac", 2), ("c.m4a", 2), ("c44.m4a", 2), ("c.mp3", 2), ("noindex.mp3", 2), ("c.ogg", 2),
+    [("c.wav", 2),  ("c.m4a", 2), ("c44.m4a", 2), ("c.mp3", 2), ("noindex.mp3", 2), 
      ("c.mp4", 2), ("c.mkv", 50), ("c.ts", 50)],
 )  # fmt: skip
 def test_a_clip_begins_on_its_sample(
@@ -44,7 +45,7 @@ def test_a_clip_begins_on_its_sample(
 ) -> None:
     # Matroska and MPEG-TS keep times to 1 ms and to a packet: that is all that can be known of them.
     source = _counted(make, name)
-    start_ms, end_ms = 23_456, 31_789
+    start_ms, end_ms = 13_456, 17_789
     clip = cut(source, tmp_path / "clip.m4a", start_ms, end_ms, probe(source), fade_ms=(0, 0))
     assert clip.duration_ms == pytest.approx(end_ms - start_ms, abs=25)
     heard, whole = samples(clip.path)[:, 0], samples(source)[:, 0]
@@ -54,10 +55,10 @@ def test_a_clip_begins_on_its_sample(
 
 def _lag(reference: np.ndarray, heard: np.ndarray) -> int:
     """By how many samples ``heard`` is late."""
-    length = max(len(reference), len(heard))
-    spectrum = np.fft.rfft(heard, 2 * length) * np.conj(np.fft.rfft(reference, 2 * length))
+    size = 1 << (2 * len(reference)).bit_length()
+    spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(reference, size))
     at = int(np.argmax(np.fft.irfft(spectrum)))
-    return at if at < length else at - 2 * length
+    return at if at < size // 2 else at - size
 
 
 @pytest.mark.parametrize("name", ["c.mp4", "c.mkv"])
@@ -67,27 +68,26 @@ def test_a_film_clip_begins_on_its_frame_and_is_in_time_with_its_sound(
     source = _counted(make, name)
     # In Matroska the AAC encoder's 21 ms of lead-in are sound, and come before the first frame.
     opened = inspect(source)
-    start_ms = 23_400 + opened.start_ms(opened.video or {})
-    clip = cut(source, tmp_path / "clip.mp4", start_ms, start_ms + 6_600, probe(source), fade_ms=(0, 0))
+    start_ms = 13_400 + opened.start_ms(opened.video or {})
+    clip = cut(source, tmp_path / "clip.mp4", start_ms, start_ms + 4_600, probe(source), fade_ms=(0, 0))
     times, pictures = frames(clip.path)
     brightness = pictures.mean(axis=(1, 2))
-    # the frame shown at 23.4 s is number 585; grey levels are stretched from 16–235 to 0–255
-    expected = (20 + (585 + np.arange(165)) % 200 - 16) * 255 / 219
-    assert len(times) == 165
+    # the frame shown at 13.4 s is number 335; grey levels are stretched from 16–235 to 0–255
+    expected = (20 + (335 + np.arange(115)) % 200 - 16) * 255 / 219
+    assert len(times) == 115
     assert times[0] == 0
     assert np.abs(brightness - expected).max() < 4
     assert np.abs(np.diff(brightness[:10]) - 255 / 219).max() < 0.9
     level = np.abs(samples(clip.path)[:, 0])
     first = int(np.argmax(level > 0.5 * level.max()))
     assert first == pytest.approx(600 * 48, abs=60)
-    assert clip.duration_ms == pytest.approx(6600, abs=40)
+    assert clip.duration_ms == pytest.approx(4600, abs=40)
     assert clip.media_type == "video/mp4"
 
 
 VOICES = {
     "plain": ("", 10_000),
     "quiet": ("volume=-25dB", 10_000),
-    "loud": ("volume=12dB,alimiter=limit=0.99:level=0", 10_000),
     "with thumps": ("volume=-14dB,volume='if(lt(mod(t,2.3),0.01),5,1)':eval=frame", 10_000),
     "sibilant": ("highpass=f=4000,volume=20dB", 10_000),
     "short": ("", 1_200),
@@ -145,7 +145,7 @@ def test_fades_longer_than_the_clip_are_shortened(tmp_path: Path, voice: Path) -
     assert cut(voice, tmp_path / "c.m4a", 1_000, 1_100, probe(voice), fade_ms=(500, 500)).duration_ms == 100
 
 
-@pytest.mark.parametrize(("start_ms", "end_ms"), [(0, 2_000), (10_000, 12_000), (0, 12_000)])
+@pytest.mark.parametrize(("start_ms", "end_ms"), [(0, 2_000), (10_000, 12_000)])
 def test_the_edges_of_a_recording(start_ms: int, end_ms: int, tmp_path: Path, film: Path) -> None:
     clip = cut(film, tmp_path / "c.mp4", start_ms, end_ms, probe(film))
     assert clip.duration_ms == pytest.approx(end_ms - start_ms, abs=34)

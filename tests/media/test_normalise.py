@@ -34,9 +34,7 @@ def renditions(source: Path, folder: Path) -> tuple[Rendition, Rendition]:
 
 # A flash of 200 ms from 3 s on, a click at 3 s, on a timeline of 6 s.
 FLASH = "color=black:s=160x120:r={rate}:d=6,drawbox=c=white:t=fill:enable='between(t,2.999,3.199)'"
-CLICK = (
-    "aevalsrc='if(between(t,{at},{at}+0.02),0.5*sin(2*PI*1000*t),0.001*(random(0)-0.5))':s=48000:d={length}"
-)
+CLICK = "aevalsrc='if(between(t,3,3.02),0.5*sin(2*PI*1000*t),0.001*(random(0)-0.5))':s=48000:d=6"
 X264 = ("-c:v", "libx264", "-preset", "ultrafast")
 
 TIMELINES: dict[str, tuple[int, float, tuple[str, ...]]] = {
@@ -58,13 +56,13 @@ TIMELINES: dict[str, tuple[int, float, tuple[str, ...]]] = {
 
 def _clicked(make: Make, name: str) -> Path:
     rate, late, codecs = TIMELINES[name]
-    flash = ("-f", "lavfi", "-i", FLASH.format(rate=rate))
-    click = ("-f", "lavfi", "-i", CLICK.format(at=3 - max(late, 0), length=6 - max(late, 0)))
+    flash: tuple[object, ...] = ("-f", "lavfi", "-i", FLASH.format(rate=rate))
+    sound = make("click.wav", "-f", "lavfi", "-i", CLICK)
+    click = ("-itsoffset", max(late, 0), "-ss", max(late, 0), "-i", sound)
     if late < 0:
         flash = ("-itsoffset", -late, "-f", "lavfi", "-i", FLASH.format(rate=rate).replace("2.999", "2.399"))
-    elif late > 0:
-        click = ("-itsoffset", late, *click)
-    return make(f"click-{name}", *flash, *click, *(() if "-c:v" in codecs else X264), *codecs)
+    encoder = () if "-c:v" in codecs else X264
+    return make(f"click-{name}", *flash, *click, *encoder, *codecs)
 
 
 def _click_ms(sound: np.ndarray, rate_hz: int) -> float:
@@ -111,8 +109,6 @@ LAYOUTS = {
     "mono": (f"{NOISE}:d=4", ("-ac", 1)),
     "stereo": (f"{NOISE}:d=4[a];{NOISE}1:d=4[b];[a][b]amerge=2", ()),
     "5.1": (f"{NOISE}:d=4,pan=5.1|FC=c0|FL=0.2*c0|FR=0.2*c0|LFE=0*c0|BL=0*c0|BR=0*c0", ()),
-    "quad": (f"{NOISE}:d=4,pan=quad|c0=c0|c1=c0|c2=0*c0|c3=0*c0", ()),
-    "three microphones": (f"{NOISE}:d=4,pan=3c|c0=c0|c1=c0|c2=c0", ()),
     "opposite phase": (f"{NOISE}:d=4,pan=stereo|c0=c0|c1=-1*c0", ()),
     "one dead channel": (f"{NOISE}:d=4,pan=stereo|c0=0*c0|c1=c0", ()),
     "telephone": (f"{NOISE}:d=4", ("-ar", 8000, "-ac", 1)),

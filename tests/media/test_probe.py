@@ -66,7 +66,7 @@ def test_a_turned_film_has_the_size_people_see(
 ) -> None:
     info = probe(turn(film, tmp_path / "phone.mov", degrees))
     assert info.rotation == degrees
-    assert (info.width, info.height) == ((320, 180) if degrees == 180 else (180, 320))
+    assert (info.width, info.height) == ((160, 90) if degrees == 180 else (90, 160))
 
 
 @pytest.mark.parametrize(
