@@ -46,10 +46,9 @@ def waveform_poster(source_audio: Path, target: Path) -> Rendition:
     require_sound(source)
     rate_hz = max(400, min(8000, _MOST_SAMPLES * 1000 // max(1, source.duration_ms)))
     node = sound(source, survey(source_audio).channels).filter("aresample", rate_hz)
-    node = node.filter("dynaudnorm", f=1000, g=31, m=30)
-    node = node.filter(
-        "showwavespic", s="x".join(map(str, _DRAWN)), colors=_INK, split_channels=0, scale="sqrt"
-    )
+    node = node.filter("dynaudnorm", f=500, g=15, m=20, p=0.9)
+    drawn = {"s": "x".join(map(str, _DRAWN)), "colors": _INK, "split_channels": 0}
+    node = node.filter("showwavespic", scale="sqrt", filter="peak", **drawn)
     return _written(_on_paper(node), target, source_audio, timeout_s(source.duration_ms))
 
 
