@@ -82,6 +82,8 @@ def _nearest(start: Path) -> Path:
 def main() -> None:
     """Run the program; whatever goes wrong in a way we know becomes one line."""
     # Loaded here, not above, because the families of errors live beside heavier things.
+    from sqlalchemy.exc import DBAPIError
+
     from db.engine import DatabaseError
     from media.errors import MediaError
     from pipeline.errors import StoriesError
@@ -91,6 +93,12 @@ def main() -> None:
         stories(prog_name="stories")
     except (StoriesError, MediaError, TranscriptsError, DatabaseError) as error:
         click.echo(f"stories: {error}", err=True)
+        sys.exit(2)
+    except DBAPIError as error:
+        click.echo(
+            f"stories: the database could not do what was asked ({error.orig}); `stories doctor` looks at it.",
+            err=True,
+        )
         sys.exit(2)
 
 

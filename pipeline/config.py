@@ -32,7 +32,7 @@ class CollectionSettings(_Part):
 class TranscriptionSettings(_Part):
     """Which model listens, and for which language."""
 
-    engine: Literal["whisper"] = "whisper"
+    engine: Literal["openai-whisper"] = "openai-whisper"
     model: str = "small"
     language: str = ""
     beam_size: int = Field(5, ge=1, le=20)
@@ -48,7 +48,7 @@ class ThemeSettings(_Part):
     """Where the codebook is, and what turns sentences into vectors."""
 
     codebook: str = "themes.yaml"
-    embeddings: str = "minilm"
+    embeddings: str = "all-MiniLM-L6-v2"
 
 
 class ClipSettings(_Part):

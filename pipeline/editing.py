@@ -5,7 +5,6 @@ Every change names the revision its author saw; when somebody else was quicker i
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, update
@@ -41,8 +40,11 @@ def retext_segment(
         if held.text == text:
             return transcript
         change = {"segment": segment, "words": [word.id for word in held.words], "text": text}
-        inverse = {"segment": segment, "words": [asdict(word) for word in held.words]}
-        return _journalled(session, row, transcript, "retext", change, inverse, author)
+        inverse = {"segment": segment, "words": [mapping.word_document(word) for word in held.words]}
+        try:
+            return _journalled(session, row, transcript, "retext", change, inverse, author)
+        except ValueError as error:
+            raise EditError(f"This text cannot stand for the segment: {error}.") from error
 
 
 def name_speaker(

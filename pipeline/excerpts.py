@@ -202,7 +202,7 @@ def relink(session: Session, row: models.Transcript, transcript: Transcript) -> 
     for clip in store.clips(session, recording_id=row.recording_id):
         held = store.clip_link(session, clip.id, row.id)
         known = held or max(clip.links, key=lambda candidate: candidate.transcript_id)
-        segments = _anchored(known, transcript)
+        segments = _anchored(known, transcript, same_words=held is not None)
         if held is None:
             held = models.ClipLink(
                 transcript_id=row.id,
@@ -233,8 +233,9 @@ def _update_link(
     held.start_ms, held.end_ms = segments[0].start_ms, segments[-1].end_ms
 
 
-def _anchored(held: models.ClipLink, transcript: Transcript) -> tuple[Segment, ...]:
-    found = anchor(held.first_word, held.last_word, held.quote, transcript)
+def _anchored(held: models.ClipLink, transcript: Transcript, *, same_words: bool) -> tuple[Segment, ...]:
+    # Another version of the transcript counts its words anew, so there only the quote can be trusted.
+    found = anchor(held.first_word, held.last_word, held.quote, transcript, same_words=same_words)
     return () if found is None else segments_between(transcript, *found)
 
 

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Protocol
 
 from db import store
+from db.errors import DatabaseError, told
 from media.errors import MediaError, ToolMissing
 from pipeline.collection import Collection
 from pipeline.errors import StoriesError
@@ -49,7 +50,7 @@ SET_UP = (
 )
 """Errors that every recording would meet again."""
 
-RECORDING = (MediaError, TranscriptsError, StoriesError, OSError)
+RECORDING = (MediaError, TranscriptsError, StoriesError, DatabaseError, OSError)
 """Errors that are one recording's own."""
 
 
@@ -160,7 +161,7 @@ class Journey:
             if stage.name in self._broken:
                 raise self._broken[stage.name]
             write = stage.run(work, self._watched(work, stage))
-            with self._collection.sessions.begin() as session:
+            with told(self._collection.engine.url), self._collection.sessions.begin() as session:
                 write(session)
                 store.finish(session, run_id)
         except SET_UP as error:
