@@ -21,8 +21,9 @@ HIGHEST_PEAK_DB = -1.0
 
 _CLOSE_LU = 0.3
 _OVERSAMPLING = 4
-_ATTEMPTS = 5
-_MOST_LIMITING_DB = 6.0
+_ATTEMPTS = 6
+_MOST_LIMITING_DB = 15.0
+_LIMITED_STEP = 1.6  # what a limiter takes back of a gain is not known before
 _MARGIN_DB = 0.1
 
 
@@ -60,7 +61,8 @@ def next_level(level: Level, achieved: Loudness, most_gain_db: float) -> Level |
         return None
     over_db = achieved.true_peak_db - HIGHEST_PEAK_DB
     missing_lu = TARGET_LUFS - achieved.integrated_lufs
-    gain_db = min(level.gain_db + missing_lu, most_gain_db)
+    step_db = missing_lu * (_LIMITED_STEP if level.ceiling_db is not None else 1.0)
+    gain_db = min(level.gain_db + step_db, most_gain_db)
     close = abs(missing_lu) <= _CLOSE_LU or math.isclose(gain_db, level.gain_db, abs_tol=0.05)
     if over_db <= 0 and close:
         return None

@@ -95,10 +95,8 @@ def main() -> None:
         click.echo(f"stories: {error}", err=True)
         sys.exit(2)
     except DBAPIError as error:
-        click.echo(
-            f"stories: the database could not do what was asked ({error.orig}); `stories doctor` looks at it.",
-            err=True,
-        )
+        said = f"the database could not do what was asked ({error.orig}); `stories doctor` looks at it."
+        click.echo(f"stories: {said}", err=True)
         sys.exit(2)
 
 

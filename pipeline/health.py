@@ -15,6 +15,7 @@ from pipeline.collection import Collection
 from pipeline.errors import StoriesError
 from pipeline.overview import name_of
 from transcripts import engines
+from transcripts.engines.openai_whisper import cached_weights
 from transcripts.errors import TranscriptsError
 
 MARKS = {"good": "✓", "poor": "!", "broken": "✗"}
@@ -107,7 +108,7 @@ def _model(collection: Collection) -> Check:
     path = (collection.root / name).expanduser()
     if path.is_file() or Path(name).is_file():
         return Check("model", "good", name)
-    cached = engines.cached_weights(name)
+    cached = next(cached_weights().glob(f"*{name}.pt"), None)
     if cached is not None:
         return Check("model", "good", f"{name}, at {cached}")
     return Check(

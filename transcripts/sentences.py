@@ -17,60 +17,11 @@ _END = re.compile(r"[.?!…。？！]+[\"'”’»)\]}]*$")
 _FULL_WIDTH = "。？！"
 
 _TITLES = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "mx",
-        "dr",
-        "prof",
-        "st",
-        "rev",
-        "hon",
-        "capt",
-        "col",
-        "gen",
-        "lt",
-        "sgt",
-        "messrs",
-        "mt",
-        "ft",
-        "vs",
-        "e.g",
-        "i.e",
-        "t.ex",
-        "dvs",
-        "bl.a",
-    ]
+    "mr mrs ms mx dr prof st rev hon capt col gen lt sgt messrs mt ft vs e.g i.e t.ex dvs bl.a".split()
 )
 """Always followed by more of the sentence (English, Swedish); lower case, without the last full stop."""
 _BEFORE_NUMBERS = frozenset(
-    [
-        "no",
-        "nos",
-        "vol",
-        "fig",
-        "p",
-        "pp",
-        "approx",
-        "ca",
-        "nr",
-        "kl",
-        "st",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sept",
-        "sep",
-        "oct",
-        "okt",
-        "nov",
-        "dec",
-    ]
+    "no nos vol fig p pp approx ca nr kl jan feb mar apr jun jul aug sept sep oct okt nov dec".split()
 )
 """Keep their full stop before a number only: "No. 5", but "No. We did not."."""
 _INITIALS = re.compile(r"^(?:[^\W\d_]\.)+$")
@@ -121,10 +72,12 @@ def ends_sentence(word: Word, following: Word | None) -> bool:
 
 
 def _keeps_its_stop(text: str, following: str) -> bool:
+    """Whether the mark at the end of ``text`` stands inside a sentence."""
     core = text.lstrip("\"'“‘«([{").rstrip(_CLOSING)
+    quoted = text[-1] in _CLOSING and following[:1].islower()  # "Why?" she asked.
     if not core.endswith(".") or core.endswith(".."):
         # "…" and "..." are a hesitation when the sentence goes on in lower case.
-        return core.endswith(("…", "..")) and following[:1].islower()
+        return quoted or (core.endswith(("…", "..")) and following[:1].islower())
     if core != _PRONOUN_I and _INITIALS.match(core):
         return True
     bare = core[:-1].lower()

@@ -14,7 +14,7 @@ from pipeline.cli import COMMANDS, stories
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def commands() -> Iterator[tuple[str, click.Command]]:
+def every_command() -> Iterator[tuple[str, click.Command]]:
     context = click.Context(stories)
     for name in COMMANDS:
         command = stories.get_command(context, name)
@@ -25,8 +25,12 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             yield name, command
 
 
-@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
-def test_every_command_has_help_and_stands_in_the_readme(name: str, command: click.Command) -> None:
+COMMANDS_AND_VERBS = dict(every_command())
+
+
+@pytest.mark.parametrize("name", COMMANDS_AND_VERBS)
+def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
+    command = COMMANDS_AND_VERBS[name]
     assert command.help
     assert f"| `{name}" in (ROOT / "README.md").read_text()
     for parameter in command.params:
@@ -39,7 +43,7 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str, command: cli
 
 @pytest.mark.parametrize("name", ["status", "show", "search", "clip list", "process", "publish", "doctor"])
 def test_commands_that_list_take_json(name: str) -> None:
-    command = dict(commands())[name]
+    command = COMMANDS_AND_VERBS[name]
     assert any("--json" in parameter.opts for parameter in command.params)
 
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import pickle
 import socket
+import struct
 import sys
 import threading
 import urllib.error
@@ -43,8 +44,9 @@ from transcripts.span import Span
 from transcripts.speech import speech_spans
 
 LANGUAGE_WINDOW_MS = 30_000
-PROMPT_TOKENS = 112
-"""Half of Whisper's prompt; the rest stays free for what was said before."""
+PROMPT_SHARE = 4
+"""The vocabulary takes a quarter of the model's text, half of its prompt; the rest is for what was said
+before."""
 UNDETERMINED = "und"
 """ISO 639 for a language that cannot be told: nobody speaks."""
 BEST_OF = 5
@@ -143,7 +145,7 @@ def _recognise(
     def frames(done: int) -> None:
         tell(min(stretch.end_ms, stretch.start_ms + done * 1000 // FRAMES_PER_SECOND))
 
-    with _progress(frames):
+    with _progress(frames), _threads(loaded):
         import whisper
 
         result = whisper.transcribe(
@@ -227,6 +229,19 @@ def _progress(frames: Callable[[int], None]) -> Iterator[None]:
         module.tqdm = drawn
 
 
+@contextmanager
+def _threads(loaded: _Loaded) -> Iterator[None]:
+    """One thread for a small model, whose steps are too short to share: waiting for a second costs more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if loaded.plain else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _language(loaded: _Loaded, path: Path, speech: Sequence[Span], wanted: str | None) -> tuple[str, float]:
     """The language to write, and how sure that is: as asked for, or heard in the first 30 s of speech."""
     from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
@@ -263,7 +278,7 @@ def _fitting(model: Any, vocabulary: Sequence[str]) -> tuple[str, ...]:
     from whisper.tokenizer import get_tokenizer
 
     tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
-    room, terms = PROMPT_TOKENS, []
+    room, terms = model.dims.n_text_ctx // PROMPT_SHARE, []
     for term in vocabulary:
         room -= len(tokenizer.encode(f" {term},"))
         if room < 0:
@@ -297,10 +312,22 @@ def _cached(name: str, device: str) -> _Loaded:
 
     target = resolve_model(name, whisper.available_models())
     official = target in whisper.available_models()
+    _start_numba()
     model = _fetch(name, target, device) if official else _open(name, target, device)
     # an official checkpoint's address holds its hash, which the library has just checked
     sha256 = whisper._MODELS[target].split("/")[-2] if official else _sha256(Path(target))
     return _Loaded(model.eval(), name, sha256, sha256 in _builtin_hashes())
+
+
+def _start_numba() -> None:
+    """Let numba, which aligns words, start now: it sets torch's threads anew when it does, even amid a
+    recording."""
+    import torch
+    from whisper.timing import dtw
+
+    before = torch.get_num_threads()
+    dtw(torch.zeros(2, 2))
+    torch.set_num_threads(before)
 
 
 def _fetch(name: str, target: str, device: str) -> Any:
@@ -333,8 +360,10 @@ def _open(name: str, path: str, device: str) -> Any:
         RuntimeError,
         pickle.UnpicklingError,
         zipfile.BadZipFile,
+        struct.error,
         EOFError,
-        KeyError,
+        LookupError,
+        AssertionError,
         TypeError,
         ValueError,
         AttributeError,

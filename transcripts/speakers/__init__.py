@@ -22,6 +22,8 @@ Progress = Callable[[int], None]
 
 HOP_MS = 500
 LONG_HOP_MS = 1_000
+PENALTIES = (1.0, 0.5, 0.25, 0.1, 0.0)
+"""For a change of voice: the first, unless a voice that is known to be there goes unheard."""
 LONG_MS = 1_200_000
 """With more speech than this the encoder listens at the long hop."""
 
@@ -97,8 +99,11 @@ def diarize(
     embeddings = encoder.embed(samples, windows_ms, gain, progress)
     voices = _voices(embeddings, hints)
     frames_ms, stretch = resegmentation.frames_of(speech)
-    path_, voices = resegmentation.follow(embeddings, windows_ms, voices, frames_ms)
-    return _result(path_, voices, frames_ms, stretch, speech)
+    for penalty in PENALTIES if hints.count else PENALTIES[:1]:
+        spoken, learned = resegmentation.follow(embeddings, windows_ms, voices, frames_ms, penalty)
+        if len(set(spoken.tolist())) == len(voices):
+            break
+    return _result(spoken, learned, frames_ms, stretch, speech)
 
 
 def _voices(embeddings: Embeddings, hints: SpeakerHints) -> Embeddings:

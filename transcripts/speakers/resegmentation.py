@@ -32,7 +32,11 @@ def frames_of(speech: Sequence[Span]) -> tuple[Frames, Frames]:
 
 
 def follow(
-    embeddings: Embeddings, windows_ms: NDArray[np.int64], voices: Embeddings, frames_ms: Frames
+    embeddings: Embeddings,
+    windows_ms: NDArray[np.int64],
+    voices: Embeddings,
+    frames_ms: Frames,
+    switch_penalty: float = SWITCH_PENALTY,
 ) -> tuple[Frames, Embeddings]:
     """Give each frame to a voice; the voices are learned again from the result until nothing changes.
 
@@ -41,6 +45,7 @@ def follow(
         windows_ms: the windows' starts, ascending, shape (n,).
         voices: a first guess of the voices, shape (k, 256).
         frames_ms: the frames' starts, ascending, shape (m,), m >= 1.
+        switch_penalty: what a change of voice costs; lower lets a voice be heard in shorter stretches.
 
     Returns:
         The voice of each frame, 0 to k - 1, shape (m,); and the voices, shape (k, 256). A voice that wins no
@@ -50,7 +55,7 @@ def follow(
     path = np.full(len(frames_ms), -1, dtype=np.int64)
     for _ in range(MAX_ROUNDS):
         scores = _apply(weights, embeddings @ voices.T)
-        better = viterbi(scores, SWITCH_PENALTY)
+        better = viterbi(scores, switch_penalty)
         if np.array_equal(better, path):
             break
         path = better
