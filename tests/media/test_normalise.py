@@ -116,6 +116,7 @@ LAYOUTS = {
     "very quiet": (f"{NOISE}:d=4,volume=-30dB", ()),
     "very loud": (f"{NOISE}:d=4,volume=10dB", ()),
     "peaks": (f"{NOISE}:d=4,volume=-12dB,volume='if(lt(mod(t,1.5),0.02),12,1)':eval=frame", ()),
+    "a far table": (f"{NOISE}:d=8,volume=-24dB,volume='if(lt(mod(t,1.9),0.05),16,1)':eval=frame", ()),
     "one second": (f"{NOISE}:d=1", ()),
     "a quarter second": (f"{NOISE}:d=0.25", ()),
     "constant": ("sine=d=4", ()),
