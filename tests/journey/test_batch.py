@@ -168,13 +168,18 @@ def test_a_moved_recording_is_known_again(good: Path) -> None:
 
 
 def test_what_an_editor_corrected_outlives_another_model_run(good: Path) -> None:
+    from db import store
     from pipeline import editing
     from pipeline.collection import Collection
 
     collection = Collection.open(good)
-    first = told(good, "show", "good.wav")["transcript"]["segments"][0]
-    editing.retext_segment(collection, 1, first["id"], "My name is Margo.", author="Ruth", revision=0)
-    editing.name_speaker(collection, 1, 1, name="Margo", role="storyteller", author="Ruth")
+    shown = told(good, "show", "good.wav")
+    first = shown["transcript"]["segments"][0]
+    with collection.sessions() as session:
+        row = store.current_transcript(session, shown["id"])
+        assert row is not None
+    editing.retext_segment(collection, row.id, first["id"], "My name is Margo.", author="Ruth", revision=0)
+    editing.name_speaker(collection, shown["id"], 1, name="Margo", role="storyteller", author="Ruth")
     collection.engine.dispose()
     (good / "stories.toml").write_text('[transcription]\nmodel = "demo"\nbeam_size = 2\n')
     assert "transcribe" in told(good, "process")["recordings"][0]["done"]
