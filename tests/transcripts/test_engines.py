@@ -326,6 +326,7 @@ def multilingual(tmp_path_factory):
     weights = whisper.model.Whisper(sizes).state_dict()
     tokens = get_tokenizer(multilingual=True, num_languages=99)
     direction = torch.full((64,), 1 / 8)
+    weights["decoder.positional_embedding"].zero_()  # the library leaves it as the memory was
     weights["decoder.ln.weight"].zero_()
     weights["decoder.ln.bias"].copy_(direction)
     answers = {tokens.encode(" talk")[0]: 21.0, tokens.eot: 20.0, tokens.to_language_token("sv"): 5.0}
@@ -366,17 +367,7 @@ def test_silence_has_no_language(multilingual, sound_file):
 
 
 def test_vocabulary_is_given_as_far_as_it_fits(multilingual, sentence):
-    terms = (
-        "Eilidh",
-        "Kirkcaldy",
-        "Inverness",
-        "Galloway",
-        "Orkney",
-        "Dumfries",
-        "Auchtermuchty",
-        "Ecclefechan",
-    )
+    terms = ("Ann", "Orkney", "Auchtermuchty")
     options = RecogniserOptions(model=multilingual, language="en", vocabulary=terms)
     found = load().transcribe(sentence.path, options)
-    assert 0 < len(found.prompted) < len(terms)
-    assert found.prompted == terms[: len(found.prompted)]
+    assert found.prompted == ("Ann",)

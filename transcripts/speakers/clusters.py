@@ -28,6 +28,8 @@ OTHER_VOICE = 0.80
 """A voice whose two halves have a smaller cosine than this is two."""
 LEAST_WINDOWS = 4
 """A half with fewer windows than this, some two seconds, is a cough or a laugh and no voice."""
+LEAST_SHARE = 0.01
+"""Nor is one with a smaller share of all windows: in a long recording that is where two voices meet in a window."""
 WINDOWS_A_VOICE = 8
 """A short recording is not credited with more voices than one for so many windows."""
 MAX_ROUNDS = 20
@@ -130,12 +132,13 @@ def _halve_best(embeddings: Embeddings, labels: Labels) -> Labels:
 def _split(embeddings: Embeddings, labels: Labels, most: int, other_voice: float) -> Labels:
     """Try each voice for a second one in it, and the new ones again."""
     labels, waiting = labels.copy(), list(range(int(labels.max()) + 1))
+    least = max(LEAST_WINDOWS, int(LEAST_SHARE * len(embeddings)))
     while waiting and labels.max() + 1 < most:
         members = np.flatnonzero(labels == waiting.pop(0))
-        if len(members) < 2 * LEAST_WINDOWS:
+        if len(members) < 2 * least:
             continue
         second = _halves(embeddings[members])
-        enough = min(second.sum(), len(second) - second.sum()) >= LEAST_WINDOWS
+        enough = min(second.sum(), len(second) - second.sum()) >= least
         if enough and _cosine(embeddings[members], second) < other_voice:
             old, new = int(labels[members[0]]), int(labels.max()) + 1
             labels[members[second]] = new
