@@ -154,10 +154,7 @@ def _process(collection: Collection, paths: tuple[Path, ...], jobs: int, out: Co
             f"{name}: the same recording as {twin}; it is kept once."
             for name, twin in found.duplicates.items()
         ),
-        *(
-            f"{name}: intake.csv has no line for it, so it cannot be published."
-            for name in found.without_line
-        ),
+        *_without_line(found.without_line),
         *found.lines_without_file,
         *(
             [f"passed over, not media by their names: {', '.join(found.passed_over)}"]
@@ -166,3 +163,12 @@ def _process(collection: Collection, paths: tuple[Path, ...], jobs: int, out: Co
         ),
     ]
     return _Report(tuple(rows), tuple(notes), monotonic() - start)
+
+
+def _without_line(names: list[str]) -> list[str]:
+    if not names:
+        return []
+    if len(names) == 1:
+        return [f"{names[0]}: intake.csv has no line for it, so it cannot be published."]
+    listed = ", ".join(names)
+    return [f"intake.csv has no line for {len(names)} recordings, so they cannot be published: {listed}."]
