@@ -23,6 +23,8 @@ def encoder_options(rate: Fraction) -> dict[str, Any]:
     return {
         "c:v": "libx264", "preset": "veryfast", "crf": 23, "profile:v": "high", "pix_fmt": "yuv420p",
         "g": round(rate * 4), "color_range": "tv", "movflags": "+faststart",
+        # Threads that share out frames, not slices, now and then give a frame other bytes.
+        "x264-params": "sliced-threads=1",
     }  # fmt: skip
 
 
