@@ -9,6 +9,7 @@ own; what is wrong with the set-up (a model that cannot be fetched, say) is trie
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -36,6 +37,8 @@ from transcripts.errors import (
     SpeakersUnavailable,
     TranscriptsError,
 )
+
+log = logging.getLogger(__name__)
 
 STAGES: tuple[Stage, ...] = (Normalise(), Transcribe(), Speakers(), Themes(), Clips())
 
@@ -90,9 +93,10 @@ class Outcome:
 class Journey:
     """Takes recordings through the stages, several at a time; models are shared and used one at a time."""
 
-    def __init__(self, collection: Collection, watcher: Watcher) -> None:
+    def __init__(self, collection: Collection, watcher: Watcher, stages: Sequence[Stage] = STAGES) -> None:
         self._collection = collection
         self._watcher = watcher
+        self._stages = stages
         self._stop = threading.Event()
         self._broken: dict[str, BaseException] = {}
 
@@ -119,7 +123,7 @@ class Journey:
         """Take one recording as far as it comes."""
         outcome = Outcome(work)
         upstream = work.sha256
-        for stage in STAGES:
+        for stage in self._stages:
             key = store.StageKey(work.sha256, stage.name, stage.fingerprint(work, upstream))
             upstream = key.fingerprint
             if self._is_there(work, stage, key):
@@ -172,6 +176,9 @@ class Journey:
             return str(error)
         except MemoryError:
             return "there was not enough memory; close other programs, or choose a smaller model"
+        except Exception as error:
+            log.error("%s: %s", work.name, stage.name, exc_info=True)
+            return f"an error we did not foresee ({type(error).__name__}: {error}); please report it"
         return ""
 
     def _watched(self, work: Work, stage: Stage) -> Progress:
