@@ -53,15 +53,3 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, title
     for row in rows:
         table.add_row(*row)
     console().print(table)
-
-
-def clock(ms: int) -> str:
-    """A time or a length for people: 4:05, 1:02:33.
-
-    >>> clock(245_900)
-    '4:05'
-    """
-    seconds = ms // 1000
-    hours, rest = divmod(seconds, 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

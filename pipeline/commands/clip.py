@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from db import models, store
-from pipeline import config, console, excerpts, overview
+from pipeline import config, console, excerpts, looks, overview
 from pipeline.collection import Collection
 from pipeline.errors import NotFound
 from pipeline.gate import Purpose, decide
@@ -65,8 +65,8 @@ def list_clips(collection: Collection, state: tuple[str, ...], recording: str | 
             (
                 row["slug"],
                 row["recording"].removeprefix("recordings/"),
-                console.clock(row["start_ms"]),
-                console.clock(row["end_ms"]),
+                looks.clock(row["start_ms"]),
+                looks.clock(row["end_ms"]),
                 row["theme"] or "-",
                 row["state"],
                 _short(row["quote"]),

@@ -8,7 +8,7 @@ from rich.text import Text
 from db import models
 from db.search import Hit
 from db.search import search as search_transcripts
-from pipeline import console, overview
+from pipeline import console, looks, overview
 from pipeline.collection import Collection
 
 
@@ -36,7 +36,7 @@ def command(collection: Collection, words: tuple[str, ...], limit: int, as_json:
     out = console.console()
     for hit in hits:
         line = Text(
-            f"{names[hit.recording_id]} {console.clock(hit.start_ms)} {hit.speaker or '-'}: ", style="cyan"
+            f"{names[hit.recording_id]} {looks.clock(hit.start_ms)} {hit.speaker or '-'}: ", style="cyan"
         )
         out.print(line.append_text(_marked(hit.marked)))
     if not hits:

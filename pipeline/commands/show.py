@@ -8,7 +8,7 @@ import click
 from sqlalchemy.orm import Session
 
 from db import models, store
-from pipeline import console, mapping, overview
+from pipeline import console, looks, mapping, overview
 from pipeline.collection import Collection
 from transcripts.model import Transcript
 
@@ -117,7 +117,7 @@ def _passages(row: models.Transcript | None) -> list[dict[str, Any]]:
 
 def _show(facts: dict[str, Any]) -> None:
     click.echo(
-        f"{facts['recording']}  {facts['kind']}, {console.clock(facts['duration_ms'])}  {facts['picture']}"
+        f"{facts['recording']}  {facts['kind']}, {looks.clock(facts['duration_ms'])}  {facts['picture']}"
     )
     click.echo(
         f"story: {facts['story'] or '-'}   storyteller: {facts['storyteller'] or '-'}   "
@@ -136,16 +136,16 @@ def _show(facts: dict[str, Any]) -> None:
         if segment["speaker"] != speaking:
             speaking = segment["speaker"]
             click.echo(f"\n{speaking or 'Nobody found'}")
-        click.echo(f"  {console.clock(segment['start_ms']):>8}  {segment['text']}")
+        click.echo(f"  {looks.clock(segment['start_ms']):>8}  {segment['text']}")
     click.echo("\nPassages")
     for passage in facts["passages"]:
         themes = [f"{item['theme']} {item['score']:.2f}" for item in passage["themes"][:3]]
         sure = "unsure: " if passage["unsure"] else ""
-        span = f"{console.clock(passage['start_ms']):>8} to {console.clock(passage['end_ms'])}"
+        span = f"{looks.clock(passage['start_ms']):>8} to {looks.clock(passage['end_ms'])}"
         click.echo(f"  {span}  {sure}{', '.join(themes)}")
     click.echo("\nClips")
     for clip in facts["clips"]:
         click.echo(
-            f"  {console.clock(clip['start_ms']):>8} to {console.clock(clip['end_ms'])}  {clip['slug']}  "
+            f"  {looks.clock(clip['start_ms']):>8} to {looks.clock(clip['end_ms'])}  {clip['slug']}  "
             f"{clip['state']}  {clip['title']}"
         )

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from pipeline import console, overview
+from pipeline import console, looks, overview
 from pipeline.collection import Collection
 
 MARKS = {"done": "✓", "failed": "✗", "running": "…", "": "·"}
@@ -42,7 +42,7 @@ def _show(standings: list[overview.Standing], problems: list[overview.Problem]) 
                 standing.name.removeprefix("recordings/"),
                 standing.story,
                 standing.phase,
-                console.clock(standing.duration_ms),
+                looks.clock(standing.duration_ms),
                 *(MARKS[standing.stages[stage]] for stage in overview.STAGES),
                 str(sum(standing.clips.values())),
                 standing.waits_for,

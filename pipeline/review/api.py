@@ -17,9 +17,9 @@ from db import models, store
 from pipeline import editing, excerpts, mapping
 from pipeline.collection import Collection
 from pipeline.errors import EditConflict, EditError, NotFound
+from pipeline.looks import clock
 from pipeline.review import addresses, document
 from pipeline.review.document import Json
-from pipeline.review.looks import clock
 from transcripts.model import Segment
 
 MOST_BODY_BYTES = 200_000

@@ -16,8 +16,8 @@ from db import models, store
 from pipeline import gate, mapping
 from pipeline.errors import NotAllowed, NotFound
 from pipeline.gate import Purpose
+from pipeline.looks import theme_colour
 from pipeline.review import listing
-from pipeline.review.looks import theme_colour
 from transcripts.model import Segment
 
 Json = dict[str, Any]

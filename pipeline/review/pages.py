@@ -16,10 +16,10 @@ from starlette.templating import Jinja2Templates
 
 from db import models
 from db.search import MARK_END, MARK_START, Hit, search
+from pipeline.looks import clock, spoken_duration
 from pipeline.overview import STAGES
 from pipeline.review import addresses, listing
 from pipeline.review.document import recording_of
-from pipeline.review.looks import clock, spoken_duration
 
 MOST_HITS = 100
 

@@ -15,10 +15,10 @@ from db import models
 from db.search import search
 from pipeline.collection import Collection
 from pipeline.errors import ConfigError
+from pipeline.looks import clock, spoken_duration, theme_colour
 from pipeline.review import app as review
 from pipeline.review.files import inside
 from pipeline.review.listing import PAGE
-from pipeline.review.looks import clock, spoken_duration, theme_colour
 from pipeline.review.pages import marked_parts
 from tests.samples.review_collection import GARDEN, copy_collection, make_collection
 
