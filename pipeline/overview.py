@@ -158,4 +158,4 @@ def _waits_for(
         return f"an editor: {waiting} clip{'s' if waiting > 1 else ''} to look at"
     if not publishable:
         return "nobody: not to be published"
-    return "stories publish" if clips.get("approved") else "nobody"
+    return "nobody: everything is decided"
