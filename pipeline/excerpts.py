@@ -305,6 +305,13 @@ def caption_names(recording: models.Recording) -> dict[int, str]:
     return {speaker.number: speaker.name for speaker in recording.speakers if speaker.name}
 
 
+def captions_of(segments: tuple[Segment, ...], span: Span, names: dict[int, str]) -> bytes:
+    """A clip's captions, as the file that is written, approved and published holds them."""
+    out = io.StringIO()
+    clip_captions(segments, span, out, speaker_names=names)
+    return out.getvalue().encode()
+
+
 def original(collection: Collection, recording: models.Recording) -> Path:
     """The recording's file, wherever a copy of it still lies.
 
@@ -342,9 +349,7 @@ def _media(collection: Collection, work: _Work, info: MediaInfo, folder: Path) -
 
 
 def _captions(collection: Collection, work: _Work, folder: Path) -> models.ClipFile | None:
-    out = io.StringIO()
-    clip_captions(work.segments, work.span, out, speaker_names=work.names)
-    text = out.getvalue().encode()
+    text = captions_of(work.segments, work.span, work.names)
     digest = hashlib.sha256(text).hexdigest()
     wanted = fingerprint("clip captions", digest)
     if work.made.get("captions") == wanted:

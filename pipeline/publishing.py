@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -14,7 +13,6 @@ from pipeline import excerpts, mapping
 from pipeline.collection import Collection
 from pipeline.gate import Decision, Purpose, decide
 from pipeline.publish.values import PublishedClip
-from transcripts.formats import clip_captions
 from transcripts.span import Span
 
 
@@ -72,10 +70,9 @@ def _captions_now(session: Session, clip: models.Clip) -> str:
         return ""
     transcript = mapping.current_transcript(session, row)
     segments = excerpts.segments_between(transcript, link.first_word, link.last_word)
-    out = io.StringIO()
-    names = excerpts.caption_names(clip.recording)
-    clip_captions(segments, Span(clip.start_ms, clip.end_ms), out, speaker_names=names)
-    return hashlib.sha256(out.getvalue().encode()).hexdigest()
+    span = Span(clip.start_ms, clip.end_ms)
+    captions = excerpts.captions_of(segments, span, excerpts.caption_names(clip.recording))
+    return hashlib.sha256(captions).hexdigest()
 
 
 def _published(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -29,17 +29,6 @@ class LineWatcher:
         self._arrived = 0
         self._tenths: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
     def started(self, work: Work, stage: str) -> None:
         """Note that nothing is done yet."""
@@ -87,17 +76,9 @@ class BarWatcher:
         self._bars: dict[str, TaskID] = {}
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
+    def shown(self) -> Progress:
+        """What draws the bars for as long as it is entered."""
+        return self._progress
 
     def started(self, work: Work, stage: str) -> None:
         """Show a bar for this stage in the place of the recording's last one."""
@@ -135,6 +116,12 @@ class BarWatcher:
             self._progress.remove_task(bar)
 
 
-def watcher(console: Console, total: int) -> LineWatcher | BarWatcher:
-    """Bars in a terminal, lines elsewhere."""
-    return BarWatcher(console, total) if console.is_terminal else LineWatcher(console, total)
+@contextmanager
+def watcher(console: Console, total: int) -> Iterator[LineWatcher | BarWatcher]:
+    """Bars in a terminal, taken away at the end; lines elsewhere."""
+    if not console.is_terminal:
+        yield LineWatcher(console, total)
+        return
+    bars = BarWatcher(console, total)
+    with bars.shown():
+        yield bars
