@@ -65,7 +65,7 @@ def name_of(recording: models.Recording) -> str:
 
 
 def find_recording(session: Session, wanted: str) -> models.Recording:
-    """The recording meant by a number, a path, a file's name with or without its suffix, a story, or a hash's start.
+    """The recording meant by a number, a path, a file's name, a story, or the start of a name or a hash.
 
     Raises:
         NotFound: when none or several are meant; the sentence lists them.
@@ -96,6 +96,7 @@ def _meanings(wanted: str) -> Iterator[Callable[[models.Recording], bool]]:
             )
         )
     )
+    yield lambda recording: any(_stem(file.path).startswith(wanted) for file in recording.files)
     yield lambda recording: len(wanted) >= 6 and recording.sha256.startswith(wanted.lower())
 
 

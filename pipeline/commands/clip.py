@@ -52,7 +52,8 @@ def list_clips(collection: Collection, state: tuple[str, ...], recording: str | 
     """List clips, by recording and time."""
     with collection.sessions() as session:
         only = overview.find_recording(session, recording).id if recording else None
-        rows = [_facts(clip) for clip in store.clips(session, states=state, recording_id=only)]
+        found = [_facts(clip) for clip in store.clips(session, states=state, recording_id=only)]
+    rows = sorted(found, key=lambda row: (row["recording"], row["start_ms"]))
     if as_json:
         console.print_json(rows)
         return

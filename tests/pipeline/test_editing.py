@@ -6,7 +6,7 @@ import pytest
 
 from db import models, store
 from db.search import search
-from pipeline import editing, excerpts, mapping
+from pipeline import editing, excerpts, mapping, overview
 from pipeline.collection import Collection
 from pipeline.errors import EditConflict, EditError, NotFound
 
@@ -193,3 +193,30 @@ def test_slugs_name_nobody_and_are_the_same_each_time() -> None:
     assert slug == excerpts.slug_for("a" * 64, "5", "8", "keeping-connected")
     assert slug.startswith("keeping-connected-")
     assert len({excerpts.slug_for("a" * 64, "5", str(last), None) for last in range(100)}) == 100
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("1", "a.wav"),
+        ("recordings/a.wav", "a.wav"),
+        ("a.wav", "a.wav"),
+        ("a", "a.wav"),
+        ("The garden", "b-long.mp4"),
+        ("the-garden", "b-long.mp4"),
+        ("b-lo", "b-long.mp4"),
+        ("bbbbbbbb", "b-long.mp4"),
+    ],
+)
+def test_a_recording_is_found_by_what_people_call_it(collection: Collection, wanted: str, found: str) -> None:
+    with collection.sessions.begin() as session:
+        first = session.get_one(models.Recording, 1)
+        first.files = [models.SourceFile(path="recordings/a.wav", bytes=1, mtime_ns=1, sha256=first.sha256)]
+        second = models.Recording(sha256="b" * 64, kind="video", container="mov", bytes=1, duration_ms=1)
+        second.files = [models.SourceFile(path="recordings/b-long.mp4", bytes=1, mtime_ns=1, sha256="b" * 64)]
+        second.story = models.Story(key="the-garden", title="The garden")
+        session.add(second)
+        session.flush()
+        assert overview.name_of(overview.find_recording(session, wanted)) == f"recordings/{found}"
+        with pytest.raises(NotFound, match="stories status"):
+            overview.find_recording(session, "nobody")
