@@ -277,9 +277,12 @@ def close_interrupted(session: Session) -> int:
     return len(ended.all())
 
 
-def latest_runs(session: Session) -> dict[str, dict[str, StageRun]]:
-    """The newest attempt of every stage: recording's hash -> stage -> run."""
+def latest_runs(session: Session, hashes: Sequence[str] | None = None) -> dict[str, dict[str, StageRun]]:
+    """The newest attempt of every stage, of these recordings only when some are named: hash -> stage -> run."""
+    query = select(StageRun).order_by(StageRun.id)
+    if hashes is not None:
+        query = query.where(StageRun.recording_sha256.in_(hashes))
     found: dict[str, dict[str, StageRun]] = {}
-    for run in session.scalars(select(StageRun).order_by(StageRun.id)):
+    for run in session.scalars(query):
         found.setdefault(run.recording_sha256, {})[run.stage] = run
     return found

@@ -81,13 +81,13 @@ def approve(collection: Collection, slug: str, *, author: str) -> None:
         NotFound: when there is no such clip.
     """
     with collection.sessions() as session:
-        clip = _clip(session, slug)
+        clip = find_clip(session, slug)
         decision = decide(store.consent_scope(clip.recording), Purpose.PUBLISH)
         if not decision.allowed:
             raise NotAllowed(f"Clip {slug} cannot be approved: {decision.reason}.")
     cut(collection, slug)
     with collection.sessions.begin() as session:
-        clip = _clip(session, slug)
+        clip = find_clip(session, slug)
         files = {file.kind: file for file in clip.files}
         _revoke(clip)
         clip.approvals.append(
@@ -106,7 +106,7 @@ def reject(collection: Collection, slug: str, *, author: str) -> None:
     """
     del author
     with collection.sessions.begin() as session:
-        clip = _clip(session, slug)
+        clip = find_clip(session, slug)
         _revoke(clip)
         clip.state = "rejected"
 
@@ -118,7 +118,7 @@ def remove(collection: Collection, slug: str) -> None:
         NotFound: when there is no such clip.
     """
     with collection.sessions.begin() as session:
-        clip = _clip(session, slug)
+        clip = find_clip(session, slug)
         paths = [collection.absolute(file.path) for file in clip.files]
         session.delete(clip)
     for path in paths:
@@ -264,7 +264,12 @@ def _segments_in(session: Session, row: models.Transcript | None, span: Span) ->
     return tuple(inside)
 
 
-def _clip(session: Session, slug: str) -> models.Clip:
+def find_clip(session: Session, slug: str) -> models.Clip:
+    """The clip of this slug.
+
+    Raises:
+        NotFound: when there is none.
+    """
     clip = store.clip(session, slug)
     if clip is None:
         raise NotFound(f"There is no clip '{slug}'; `stories clip list` shows all.")
@@ -278,7 +283,7 @@ def _revoke(clip: models.Clip) -> None:
 
 def _work(collection: Collection, slug: str) -> _Work:
     with collection.sessions() as session:
-        clip = _clip(session, slug)
+        clip = find_clip(session, slug)
         recording = clip.recording
         row = store.current_transcript(session, recording.id)
         transcript = mapping.current_transcript(session, row) if row else Transcript("", ())
@@ -326,10 +331,13 @@ def original(collection: Collection, recording: models.Recording) -> Path:
     raise NotFound(f"The recording's file is gone (it was at {known}); put it back and try again.")
 
 
+def _identity(what: str, work: _Work) -> str:
+    """The fingerprint of what is made from this stretch of this recording."""
+    return fingerprint(what, CUT_VERSION, work.recording_sha256, work.span.start_ms, work.span.end_ms)
+
+
 def _media(collection: Collection, work: _Work, info: MediaInfo, folder: Path) -> models.ClipFile | None:
-    wanted = fingerprint(
-        "clip media", CUT_VERSION, work.recording_sha256, work.span.start_ms, work.span.end_ms
-    )
+    wanted = _identity("clip media", work)
     if work.made.get("media") == wanted:
         return None
     target = folder / f"{work.slug}{'.mp4' if work.kind == 'video' else '.m4a'}"
@@ -370,9 +378,7 @@ def _captions(collection: Collection, work: _Work, folder: Path) -> models.ClipF
 
 
 def _poster(collection: Collection, work: _Work, folder: Path) -> models.ClipFile | None:
-    wanted = fingerprint(
-        "clip poster", CUT_VERSION, work.recording_sha256, work.span.start_ms, work.span.end_ms
-    )
+    wanted = _identity("clip poster", work)
     if work.made.get("poster") == wanted:
         return None
     target = folder / f"{work.slug}.jpg"

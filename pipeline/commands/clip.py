@@ -11,9 +11,9 @@ import click
 from db import models, store
 from pipeline import config, console, excerpts, looks, overview
 from pipeline.collection import Collection
-from pipeline.errors import NotFound
 from pipeline.gate import Purpose, decide
 
+NAME_SOME = "Name the clips, or say --all."
 STATES = ("proposed", "approved", "rejected", "needs review")
 
 
@@ -172,21 +172,19 @@ def _facts(clip: models.Clip) -> dict[str, Any]:
 
 def _slugs(collection: Collection, every: bool, states: Sequence[str]) -> list[str]:
     if not every:
-        raise click.UsageError("Name the clips, or say --all.")
+        raise click.UsageError(NAME_SOME)
     with collection.sessions() as session:
         return [clip.slug for clip in store.clips(session, states=states)]
 
 
 def _publishable(collection: Collection, every: bool) -> list[str]:
-    proposed = _slugs(collection, every, ("proposed",))
+    if not every:
+        raise click.UsageError(NAME_SOME)
     with collection.sessions() as session:
-        clips = [store.clip(session, slug) for slug in proposed]
-        if any(clip is None for clip in clips):
-            raise NotFound("The clips changed in the meantime; run the command again.")
         return [
             clip.slug
-            for clip in clips
-            if clip and decide(store.consent_scope(clip.recording), Purpose.PUBLISH).allowed
+            for clip in store.clips(session, states=("proposed",))
+            if decide(store.consent_scope(clip.recording), Purpose.PUBLISH).allowed
         ]
 
 

@@ -7,13 +7,12 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from db import models, store
+from db import store
 from pipeline import editing, excerpts, mapping
 from pipeline.collection import Collection
 from pipeline.errors import EditConflict, EditError, NotFound
@@ -143,27 +142,20 @@ def _reject(request: Request) -> JSONResponse:
 def _open_clip(request: Request) -> str:
     """The slug asked for, when there is such a clip and its recording may be worked on."""
     with _collection(request).sessions() as session:
-        clip = _clip(session, request.path_params["slug"])
+        clip = excerpts.find_clip(session, request.path_params["slug"])
         document.recording_of(session, clip.recording_id)
         return clip.slug
 
 
 def _clip_answer(request: Request, message: str) -> JSONResponse:
     with _collection(request).sessions() as session:
-        clip = _clip(session, request.path_params["slug"])
+        clip = excerpts.find_clip(session, request.path_params["slug"])
         recording = document.recording_of(session, clip.recording_id)
         row = store.current_transcript(session, recording.id)
         segments = mapping.current_transcript(session, row).segments if row else ()
         clips = document.clip_list(session, recording, row, segments)
     answer: Json = {"clips": clips, "message": message}
     return JSONResponse(answer)
-
-
-def _clip(session: Session, slug: str) -> models.Clip:
-    clip = store.clip(session, slug)
-    if clip is None:
-        raise NotFound(f"There is no clip '{slug}'.")
-    return clip
 
 
 def _collection(request: Request) -> Collection:

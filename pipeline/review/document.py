@@ -53,7 +53,7 @@ def recording_document(session: Session, recording: models.Recording) -> Json:
     transcript = mapping.current_transcript(session, row) if row else None
     segments = transcript.segments if transcript else ()
     publish = gate.decide(store.consent_scope(recording), Purpose.PUBLISH)
-    runs = listing.runs_of(session, [recording.sha256]).get(recording.sha256, {})
+    runs = store.latest_runs(session, [recording.sha256]).get(recording.sha256, {})
     return {
         "id": recording.id,
         "title": listing.title_of(recording),

@@ -139,18 +139,6 @@ def failures_of(runs: Iterable[models.StageRun]) -> tuple[str, ...]:
     return tuple(run.error or f"{run.stage} failed without a reason" for run in runs if run.state == "failed")
 
 
-def runs_of(session: Session, hashes: Sequence[str]) -> dict[str, dict[str, models.StageRun]]:
-    """The newest attempt of every stage of these recordings: hash -> stage -> run."""
-    found: dict[str, dict[str, models.StageRun]] = defaultdict(dict)
-    for run in session.scalars(
-        select(models.StageRun)
-        .where(models.StageRun.recording_sha256.in_(hashes))
-        .order_by(models.StageRun.id)
-    ):
-        found[run.recording_sha256][run.stage] = run
-    return found
-
-
 def _of(phase: str) -> list[ColumnElement[bool]]:
     return [models.Story.phase == phase] if phase else []
 
@@ -173,7 +161,7 @@ def _recordings(session: Session, phase: str, page: int) -> Sequence[models.Reco
 
 
 def _cards(session: Session, recordings: Sequence[models.Recording]) -> tuple[Card, ...]:
-    runs = runs_of(session, [recording.sha256 for recording in recordings])
+    runs = store.latest_runs(session, [recording.sha256 for recording in recordings])
     clips = _clip_counts(session, [recording.id for recording in recordings])
     return tuple(
         _card(recording, runs.get(recording.sha256, {}), clips.get(recording.id, {}))

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from db import models
+from pipeline import overview
 from pipeline.collection import Collection
-from pipeline.journey import Journey, Outcome, Stopped
+from pipeline.journey import STAGES, Journey, Outcome, Stopped
 from pipeline.stages import Progress, Work, Write
 from transcripts.errors import ModelUnavailable
 
@@ -53,6 +54,10 @@ class Counting:
 def collection(tmp_path: Path) -> Collection:
     (tmp_path / "stories.toml").write_text("")
     return Collection.open(tmp_path)
+
+
+def test_status_shows_every_stage_in_the_order_of_the_journey() -> None:
+    assert tuple(stage.name for stage in STAGES) == overview.STAGES
 
 
 def works(collection: Collection, *names: str) -> list[Work]:
