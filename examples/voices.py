@@ -21,6 +21,7 @@ SPEECH_RMS = 0.08  # every sentence is brought here, so that no voice drowns ano
 LEAD_S, TAIL_S = 0.03, 0.12  # what is kept before the first and after the last word
 
 Samples = npt.NDArray[np.float32]
+Phone = tuple[str, float, float]  # the engine's name, start and end in seconds
 
 
 class VoiceError(Exception):
@@ -56,10 +57,14 @@ class SpokenWord:
 
 @dataclass(frozen=True)
 class Spoken:
-    """One spoken sentence: float32 samples (n,) at 16 kHz and its words in order."""
+    """One spoken sentence: float32 samples (n,) at 16 kHz, its words and its phones in order.
+
+    A phone is the engine's own name for it and its span in seconds.
+    """
 
     samples: Samples
     words: tuple[SpokenWord, ...]
+    phones: tuple[Phone, ...] = ()
 
 
 def speak(voice: Voice, sentence: str) -> Spoken:
@@ -71,14 +76,15 @@ def speak(voice: Voice, sentence: str) -> Spoken:
     engines = {"flite": _speak_flite, "espeak": _speak_espeak}
     if voice.engine not in engines:
         raise VoiceError(f"There is no engine {voice.engine!r}; use one of {', '.join(engines)}.")
-    samples, rate_hz, spans = engines[voice.engine](voice, sentence)
+    samples, rate_hz, spans, phones = engines[voice.engine](voice, sentence)
     texts = sentence.split()
     if len(spans) != len(texts):
         raise VoiceError(
             f"{voice.name} spoke {len(spans)} words where the script has {len(texts)}: {sentence}"
         )
     samples, speed = _resample(samples, rate_hz, voice.factor)
-    return _trim(samples, [(text, a / speed, b / speed) for text, (a, b) in zip(texts, spans, strict=True)])
+    words = [(text, a / speed, b / speed) for text, (a, b) in zip(texts, spans, strict=True)]
+    return _trim(samples, words, [(name, a / speed, b / speed) for name, a, b in phones])
 
 
 def _resample(samples: Samples, rate_hz: int, factor: float) -> tuple[Samples, float]:
@@ -89,13 +95,14 @@ def _resample(samples: Samples, rate_hz: int, factor: float) -> tuple[Samples, f
     return resample_poly(samples, up, down).astype(np.float32), source_hz / rate_hz
 
 
-def _trim(samples: Samples, words: list[tuple[str, float, float]]) -> Spoken:
+def _trim(samples: Samples, words: list[tuple[str, float, float]], phones: list[Phone]) -> Spoken:
     start_s = max(0.0, words[0][1] - LEAD_S)
     end_s = min(len(samples) / SAMPLE_RATE_HZ, words[-1][2] + TAIL_S)
     kept = samples[int(start_s * SAMPLE_RATE_HZ) : int(end_s * SAMPLE_RATE_HZ)]
     level = SPEECH_RMS / (float(np.sqrt(np.mean(kept**2))) + 1e-6)
     spoken = tuple(SpokenWord(text, max(0.0, a - start_s), max(0.0, b - start_s)) for text, a, b in words)
-    return Spoken((kept * level).astype(np.float32), spoken)
+    heard = tuple((name, max(0.0, a - start_s), max(0.0, b - start_s)) for name, a, b in phones)
+    return Spoken((kept * level).astype(np.float32), spoken, heard)
 
 
 def _library(name: str, package: str) -> ctypes.CDLL:
@@ -103,6 +110,11 @@ def _library(name: str, package: str) -> ctypes.CDLL:
         return ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
     except OSError as error:
         raise VoiceError(f"{name} is not installed; run: sudo apt-get install {package}") from error
+
+
+_Raw = tuple[
+    Samples, int, list[tuple[float, float]], list[Phone]
+]  # samples, their rate, words' spans, phones
 
 
 # ---- flite ----
@@ -155,7 +167,7 @@ def _flite_voice(name: str) -> int:
     return int(register(None))
 
 
-def _speak_flite(voice: Voice, sentence: str) -> tuple[Samples, int, list[tuple[float, float]]]:
+def _speak_flite(voice: Voice, sentence: str) -> _Raw:
     library, handle = _flite(), _flite_voice(voice.name)
     features = _FliteVoice.from_address(handle).features
     stretch, f0 = voice.settings.get("stretch", 1.0), voice.settings.get("f0", 1.0)
@@ -170,27 +182,30 @@ def _speak_flite(voice: Voice, sentence: str) -> tuple[Samples, int, list[tuple[
         samples = np.ctypeslib.as_array(wave.samples, (wave.num_samples,)).astype(np.float32) / np.float32(
             32768
         )
-        return samples, int(wave.sample_rate), _flite_spans(library, utterance)
+        return samples, int(wave.sample_rate), *_flite_spans(library, utterance)
     finally:
         library.delete_utterance(utterance)
 
 
-def _flite_spans(library: ctypes.CDLL, utterance: int) -> list[tuple[float, float]]:
-    """The span of each written word: its first phone's start to its last phone's end, pauses left out."""
+def _flite_spans(library: ctypes.CDLL, utterance: int) -> tuple[list[tuple[float, float]], list[Phone]]:
+    """The span of each written word (its first phone's start to its last one's end, pauses out), and the phones."""
     spans: list[tuple[float, float]] = []
+    phones: list[Phone] = []
     current, previous_end = None, 0.0
     phone = library.relation_head(library.utt_relation(utterance, b"Segment"))
     while phone:
         end = float(library.item_feat_float(phone, b"end"))
         token = library.path_to_item(phone, b"R:SylStructure.parent.parent.R:Token.parent")
-        if token and library.item_feat_string(phone, b"name") != b"pau":
+        name = library.item_feat_string(phone, b"name").decode()
+        phones.append((name, previous_end, end))
+        if token and name != "pau":
             if token != current:
                 spans.append((previous_end, end))
                 current = token
             spans[-1] = (spans[-1][0], end)
         previous_end = end
         phone = library.item_next(phone)
-    return spans
+    return spans, phones
 
 
 # ---- espeak-ng ----
@@ -274,7 +289,7 @@ def _espeak() -> tuple[ctypes.CDLL, int, _EspeakTape, Any]:
     return library, int(rate_hz), tape, callback  # the callback must live as long as the library
 
 
-def _speak_espeak(voice: Voice, sentence: str) -> tuple[Samples, int, list[tuple[float, float]]]:
+def _speak_espeak(voice: Voice, sentence: str) -> _Raw:
     library, rate_hz, tape, _ = _espeak()
     if library.espeak_SetVoiceByName(voice.name.encode()) != 0:
         raise VoiceError(f"espeak-ng has no voice {voice.name!r}; see: espeak-ng --voices")
@@ -285,20 +300,20 @@ def _speak_espeak(voice: Voice, sentence: str) -> tuple[Samples, int, list[tuple
     library.espeak_Synth(text, len(text) + 1, 0, 1, 0, _UTF8, None, None)
     library.espeak_Synchronize()
     samples = np.concatenate(tape.blocks).astype(np.float32) / np.float32(32768)
-    return samples, rate_hz, _espeak_spans(tape, sentence, len(samples) / rate_hz)
+    total_s = len(samples) / rate_hz
+    ends = [start for _, start in tape.phones[1:]] + [total_s]
+    phones = [(name, start, end) for (name, start), end in zip(tape.phones, ends, strict=True) if end > start]
+    return samples, rate_hz, _espeak_spans(tape, phones, sentence, total_s), phones
 
 
-def _espeak_spans(tape: _EspeakTape, sentence: str, total_s: float) -> list[tuple[float, float]]:
+def _espeak_spans(
+    tape: _EspeakTape, phones: list[Phone], sentence: str, total_s: float
+) -> list[tuple[float, float]]:
     """The span of each written word: from its event to its last phone that sounds before the next word."""
     starts = _word_starts(tape, sentence.split(), total_s)
-    phone_ends = [start for _, start in tape.phones[1:]] + [total_s]
     spans = []
     for start, following in zip(starts, [*starts[1:], total_s], strict=True):
-        ends = [
-            end
-            for (name, begin), end in zip(tape.phones, phone_ends, strict=True)
-            if start <= begin < following and not name.startswith("_")
-        ]
+        ends = [end for name, begin, end in phones if start <= begin < following and not name.startswith("_")]
         spans.append((start, min(max(ends, default=following), following)))
     return spans
 
