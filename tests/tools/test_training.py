@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import whisper
+from click.testing import CliRunner
+
+from tools.checkpoint import training
+from tools.checkpoint.network import FULL_VOCABULARY, Network, export
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """The smallest training, from its text to its checkpoint: work folder, checkpoint, what was told."""
+    work = tmp_path_factory.mktemp("work")
+    out = work / "small.pt"
+    arguments = ["--profile", "smallest", "--work", str(work), "--out", str(out)]
+    result = CliRunner().invoke(training.main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return work, out, result.output
+
+
+def test_the_library_loads_and_runs_what_was_trained(trained: tuple[Path, Path, str]) -> None:
+    model = whisper.load_model(str(trained[1]), device="cpu")
+    assert not model.is_multilingual
+    assert model.dims.n_vocab == FULL_VOCABULARY
+    found = whisper.transcribe(model, np.zeros(16_000, np.float32), fp16=False)
+    assert "text" in found
+
+
+def test_unused_words_can_never_win(trained: tuple[Path, Path, str]) -> None:
+    model = whisper.load_model(str(trained[1]), device="cpu")
+    sound = torch.randn(1, 80, 3000)
+    scores = model(sound, torch.tensor([[50257, 50363, 11]]))[0, -1]
+    unused = scores == scores.min()
+    assert int(unused.sum()) > 45_000
+    assert float(scores.min()) == pytest.approx(-60, abs=0.5)
+
+
+def test_losses_are_told_and_finite(trained: tuple[Path, Path, str]) -> None:
+    last = [line for line in trained[2].splitlines() if "step 5 of 5" in line]
+    assert last
+    assert "nan" not in last[0]
+
+
+def test_going_on_gives_what_one_go_gives(trained: tuple[Path, Path, str]) -> None:
+    work, _, _ = trained
+    profile = training.PROFILES["smallest"]
+    windows = training.prepare(profile, work, 1, 1)
+    device = torch.device("cpu")
+    whole = training.Trainer(windows, profile, 1, device)
+    for step in range(4):
+        whole.learn(windows[step])
+        if step == 1:
+            whole.save(work / "half.pt")
+    other = training.Trainer(windows, profile, 1, device)
+    other.restore(work / "half.pt")
+    assert other.step == 2
+    for step in range(2, 4):
+        other.learn(windows[step])
+    for name, weight in whole.network.state_dict().items():
+        assert torch.allclose(weight, other.network.state_dict()[name], atol=1e-3), name
+
+
+def test_the_rate_rises_holds_and_falls(trained: tuple[Path, Path, str]) -> None:
+    profile = training.PROFILES["cpu"]
+    windows = training.prepare(training.PROFILES["smallest"], trained[0], 1, 1)
+    windows.phases = list(profile.phases)
+    trainer = training.Trainer(windows, profile, 1, torch.device("cpu"))
+    rates = [trainer.rate(step) for step in (0, 99, 1500, len(windows) - 300, len(windows) - 1)]
+    assert rates[0] < rates[1] == rates[2] == profile.rate
+    assert rates[2] > rates[3] > rates[4] > 0
+
+
+def test_training_learns(trained: tuple[Path, Path, str], tmp_path: Path) -> None:
+    """Forty steps on one batch: the loss falls well below where chance stands."""
+    profile = training.PROFILES["smallest"]
+    windows = training.prepare(profile, trained[0], 1, 1)
+    trainer = training.Trainer(windows, profile, 1, torch.device("cpu"))
+    trainer.rate = lambda step: 3e-3  # type: ignore[method-assign]
+    windows.phases = [training.Phase(600, 4, 48, 0.0, 60)]
+    first = trainer.learn(windows[0])["token"]
+    for _ in range(40):
+        last = trainer.learn(windows[0])["token"]
+    assert last < 0.6 * first
+    assert isinstance(trainer.network, Network)
+    export(trainer.network, windows.speech.vocabulary, tmp_path / "out.pt")
+    assert (tmp_path / "out.pt").stat().st_size < 2_000_000
+
+
+def test_wrong_number_of_phases_is_told(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        training.main, ["--profile", "smallest", "--steps", "1,2,3", "--work", str(tmp_path)]
+    )
+    assert result.exit_code == 2
+    assert "2 phases" in result.output

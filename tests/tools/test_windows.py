@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from tools.checkpoint import speech
+from tools.checkpoint.windows import IGNORED, Phase, Speech, Windows
+
+PHASES = [Phase(600, 8, 48, 0.0, 3), Phase(3000, 4, 200, 0.5, 3)]
+
+
+@pytest.fixture(scope="module")
+def windows() -> Windows:
+    return Windows(Speech([speech.make_shard(4, 40)]), speech.backgrounds(1, 40), PHASES, seed=1)
+
+
+def written(windows: Windows, step: int) -> list[list[int]]:
+    """What is wanted in each window of a step, in whisper's own token numbers."""
+    batch, tokens = windows[step], windows.speech.vocabulary.tokens
+    return [[tokens[int(n)] for n in row[row != IGNORED]] for row in batch.wanted]
+
+
+def test_a_step_is_the_same_however_training_got_there(windows: Windows) -> None:
+    first, again = windows[4], windows[4]
+    for name in first.__dataclass_fields__:
+        assert torch.equal(getattr(first, name), getattr(again, name))
+    assert not torch.equal(first.mel, windows[5].mel)
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_windows_look_as_whisper_would_see_them(windows: Windows, step: int) -> None:
+    batch = windows[step]
+    phase = windows.phases[windows.phase(step)]
+    assert batch.mel.shape == (phase.batch, 80, phase.frames)
+    for mel in batch.mel:
+        sounding = mel[:, mel.abs().sum(0) > 0]
+        assert float(sounding.max() - sounding.min()) <= 2.0 + 1e-4  # eight powers of ten, a quarter each
+    assert bool((batch.offsets + phase.frames // 2 <= 1500).all())
+    assert batch.given.shape == batch.wanted.shape == batch.spans.shape[:2]
+    assert batch.given.shape[1] <= 448
+
+
+def test_answers_follow_whispers_grammar_of_timestamps(windows: Windows) -> None:
+    tokens = speech.tokenizer()
+    seen = 0
+    for step in range(6):
+        for answer in written(windows, step):
+            assert answer[-1] == tokens.eot
+            times = [token for token in answer if token >= tokens.timestamp_begin]
+            assert times == sorted(times)
+            if times and answer[0] >= tokens.timestamp_begin:
+                seen += 1
+                text = tokens.decode([t for t in answer if t < tokens.eot])
+                assert text.startswith(" ")
+    assert seen > 20
+
+
+def test_every_wanted_word_sounds_where_it_is_guided(windows: Windows) -> None:
+    batch = windows[1]
+    vocabulary = windows.speech.vocabulary
+    found = []
+    for row in range(len(batch.wanted)):
+        for token, (first, end) in zip(batch.wanted[row].tolist(), batch.spans[row].tolist(), strict=True):
+            if 0 <= token < len(vocabulary.words) and first >= 0:
+                found.append(token in batch.words[row, first:end].tolist())
+    assert np.mean(found) > 0.9
+
+
+def test_held_out_sentences_are_left_out(windows: Windows) -> None:
+    shard = speech.make_shard(4, 40)
+    assert len(windows.speech.utterances) <= len(shard.frame_ends)
+    from tools.checkpoint.text import held_out
+
+    for one in windows.speech.utterances:
+        assert not held_out(speech.tokenizer().decode(one.tokens).strip())
+
+
+def test_some_windows_hold_no_speech_and_say_so(windows: Windows) -> None:
+    compose, tokens = windows._compose, speech.tokenizer()
+    answers = [compose(random.Random(n), PHASES[0], 0).wanted for n in range(120)]
+    silent = [answer for answer in answers if answer[0] == tokens.no_speech]
+    assert 2 <= len(silent) <= 30

@@ -1,0 +1,252 @@
+"""Train the built-in checkpoint from nothing: ``tools/checkpoint/train`` (see README.md beside it)."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from tools.checkpoint import speech
+from tools.checkpoint.network import Network, Size, export
+from tools.checkpoint.windows import TEXT_CONTEXT, Batch, Phase, Speech, Windows
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / "build" / "checkpoint"
+SAVE_EVERY_S, REPORT_EVERY = 300.0, 50
+WARM_UP_STEPS, COOL_FROM, COOLEST = 100, 0.5, 0.02
+HIDDEN_HISTORY = 0.06
+
+
+SMALL = Size(192, 3, 4, 2)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a machine can do in its time: how much speech, which windows, how large a network."""
+
+    shards: int
+    phases: tuple[Phase, ...]
+    size: Size = SMALL
+    rate: float = 2e-3
+    loaders: int = 1
+    utterances: int = speech.UTTERANCES_PER_SHARD  # in each shard
+
+
+PROFILES = {
+    "cpu": Profile(
+        40,
+        (
+            Phase(600, 24, 48, 0.0, 1800),
+            Phase(1200, 12, 90, 0.25, 850),
+            Phase(3000, 6, 200, 0.45, 1350),
+        ),
+    ),
+    "gpu": Profile(
+        400,
+        (
+            Phase(600, 160, 48, 0.0, 4000),
+            Phase(1200, 80, 90, 0.25, 4000),
+            Phase(3000, 64, 200, 0.45, 9000),
+        ),
+        Size(256, 4, 4, 2),
+        loaders=12,
+    ),
+    "smallest": Profile(
+        2, (Phase(600, 4, 48, 0.0, 3), Phase(3000, 2, 200, 0.5, 2)), Size(64, 1, 2, 2), utterances=20
+    ),
+}
+
+
+class _From(Sampler[int]):
+    """The steps from one on, in order."""
+
+    def __init__(self, first: int, end: int) -> None:
+        self.first, self.end = first, end
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.end))
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+
+class Trainer:
+    """One training, from its first step or from where it was left."""
+
+    def __init__(self, windows: Windows, profile: Profile, seed: int, device: torch.device) -> None:
+        """Initialise network and optimisers from the seed."""
+        torch.manual_seed(seed)
+        self.windows, self.profile, self.device, self.step = windows, profile, device, 0
+        self.network = Network(profile.size, windows.speech.vocabulary, windows.speech.phones).to(device)
+        self.generator = torch.Generator().manual_seed(seed)
+        named = list(self.network.named_parameters())
+        matrices = [weight for name, weight in named if "blocks" in name and weight.ndim == 2]
+        known = {id(weight) for weight in matrices}
+        others = [weight for _, weight in named if id(weight) not in known]
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, profile.rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, profile.rate, betas=(0.9, 0.98), weight_decay=0.0),
+        ]
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step: a short rise, a plateau, then straight down from half of the audio on."""
+        audio = [phase.frames * phase.batch for phase in self.windows.phases]
+        total = sum(a * phase.steps for a, phase in zip(audio, self.windows.phases, strict=True))
+        done, left = 0, step
+        for amount, phase in zip(audio, self.windows.phases, strict=True):
+            done += amount * min(left, phase.steps)
+            left = max(0, left - phase.steps)
+        cooling = max(0.0, (done / total - COOL_FROM) / (1 - COOL_FROM))
+        return self.profile.rate * min(1, (step + 1) / WARM_UP_STEPS) * max(COOLEST, 1 - cooling)
+
+    def learn(self, batch: Batch) -> dict[str, float]:
+        """One step; the losses by name."""
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = self.rate(self.step)
+        batch = batch.to(self.device)
+        self.network.hide(batch, HIDDEN_HISTORY, self.generator)
+        count, length = batch.given.shape
+        first_position = torch.zeros(count, dtype=torch.long)
+        if self.windows.phases[
+            self.windows.phase(self.step)
+        ].shifted:  # texts later in the context, as after a prompt
+            latest = max(1, min(225, TEXT_CONTEXT - length))
+            moved = torch.rand(count, generator=self.generator) < 0.5
+            first_position = torch.randint(0, latest, (count,), generator=self.generator) * moved
+        with torch.autocast(self.device.type, torch.bfloat16):
+            losses = self.network(batch, first_position.to(self.device))
+        losses.total.backward()
+        slope = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+        self.network.pin()
+        self.step += 1
+        return {**losses.figures(), "slope": float(slope)}
+
+    def save(self, path: Path) -> None:
+        """Keep all that going on needs."""
+        unfinished = path.with_suffix(".part")
+        torch.save(
+            {
+                "step": self.step,
+                "network": self.network.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+                "generator": self.generator.get_state(),
+            },
+            unfinished,
+        )
+        unfinished.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Go on from what ``save`` kept.
+
+        Raises:
+            RuntimeError: when it was another network's.
+        """
+        kept: dict[str, Any] = torch.load(path, weights_only=True)
+        self.step = kept["step"]
+        self.network.load_state_dict(kept["network"])
+        for optimiser, state in zip(self.optimisers, kept["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
+        self.generator.set_state(kept["generator"])
+
+
+def prepare(profile: Profile, work: Path, seed: int, processes: int) -> Windows:
+    """Make or read the speech, and compose windows from it."""
+    began = time.monotonic()
+    paths: list[Path] = []
+    for path in speech.make_all(work / "speech", profile.shards, seed, processes, profile.utterances):
+        paths.append(path)
+        click.echo(f"{time.monotonic() - began:6.0f} s  speech {len(paths)} of {profile.shards}: {path.name}")
+    spoken = Speech([speech.read(path) for path in sorted(paths)])
+    words = len(spoken.vocabulary.words)
+    hours = spoken.seconds / 3600
+    click.echo(f"{len(spoken.utterances)} utterances, {hours:.1f} h, {words} tokens, {spoken.phones} phones")
+    return Windows(spoken, speech.backgrounds(seed), profile.phases, seed)
+
+
+def _scaled(profile: Profile, steps: Sequence[int]) -> Profile:
+    if len(steps) != len(profile.phases):
+        raise click.BadParameter(f"this profile has {len(profile.phases)} phases", param_hint="--steps")
+    phases = tuple(replace(phase, steps=count) for phase, count in zip(profile.phases, steps, strict=True))
+    return replace(profile, phases=phases)
+
+
+def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    return tuple(int(part) for part in text.split(",")) if text else None
+
+
+@click.command()
+@click.option(
+    "--profile", "profile_name", type=click.Choice(list(PROFILES)), help="Default: gpu where there is one."
+)
+@click.option("--out", type=click.Path(path_type=Path), default=WORK / "demo.pt", show_default=True)
+@click.option(
+    "--work", type=click.Path(path_type=Path), default=WORK, show_default=True, help="Speech and state."
+)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--steps", callback=_numbers, help="Steps of each phase, as in 1800,850,1350.")
+@click.option("--go-on", is_flag=True, help="Go on from the last saved state.")
+def main(
+    profile_name: str | None, out: Path, work: Path, seed: int, steps: tuple[int, ...] | None, go_on: bool
+) -> None:
+    """Synthesise speech, train the built-in checkpoint on it, and write it to --out."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = profile_name or ("gpu" if device.type == "cuda" else "cpu")
+    profile = PROFILES[name] if steps is None else _scaled(PROFILES[name], steps)
+    cores = len(os.sched_getaffinity(0))
+    torch.set_num_threads(cores)
+    windows = prepare(profile, work, seed, cores)
+    trainer = Trainer(windows, profile, seed, device)
+    state = work / f"state-{name}-{seed}.pt"
+    if go_on and state.is_file():
+        trainer.restore(state)
+        click.echo(f"going on from step {trainer.step} of {len(windows)}")
+    train(trainer, state, out)
+    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+
+
+def train(trainer: Trainer, state: Path, out: Path) -> None:
+    """Take all steps that are left, saving now and then, and export the result."""
+    windows, profile = trainer.windows, trainer.profile
+    loader = DataLoader(
+        windows, batch_size=None, sampler=_From(trainer.step, len(windows)), num_workers=profile.loaders,
+        prefetch_factor=4, pin_memory=trainer.device.type == "cuda", worker_init_fn=_single_thread,
+    )  # fmt: skip
+    began = saved = time.monotonic()
+    recent: list[dict[str, float]] = []
+    for batch in loader:
+        recent.append(trainer.learn(batch))
+        if not math.isfinite(recent[-1]["token"]):
+            raise click.ClickException(f"the loss is no number at step {trainer.step}; try a lower rate")
+        now = time.monotonic()
+        if trainer.step % REPORT_EVERY == 0 or trainer.step == len(windows):
+            means = {key: np.mean([one[key] for one in recent]) for key in recent[0]}
+            figures = " ".join(f"{key} {value:.3f}" for key, value in means.items())
+            click.echo(f"{now - began:6.0f} s  step {trainer.step} of {len(windows)}: {figures}")
+            recent.clear()
+        if now - saved > SAVE_EVERY_S:
+            trainer.save(state)
+            export(trainer.network, windows.speech.vocabulary, out)
+            saved = now
+    trainer.save(state)
+    export(trainer.network, windows.speech.vocabulary, out)
+
+
+def _single_thread(_: int) -> None:
+    torch.set_num_threads(1)
+
+
+if __name__ == "__main__":
+    main()
