@@ -47,7 +47,7 @@ PROFILES = {
         (
             Phase(600, 24, 48, 0.0, 1800),
             Phase(1200, 12, 90, 0.25, 850),
-            Phase(3000, 6, 200, 0.45, 1350),
+            Phase(3000, 6, 200, 0.45, 1930),
         ),
     ),
     "gpu": Profile(
@@ -196,7 +196,7 @@ def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
     "--work", type=click.Path(path_type=Path), default=WORK, show_default=True, help="Speech and state."
 )
 @click.option("--seed", default=1, show_default=True)
-@click.option("--steps", callback=_numbers, help="Steps of each phase, as in 1800,850,1350.")
+@click.option("--steps", callback=_numbers, help="Steps of each phase, as in 1800,850,1930.")
 @click.option("--go-on", is_flag=True, help="Go on from the last saved state.")
 def main(
     profile_name: str | None, out: Path, work: Path, seed: int, steps: tuple[int, ...] | None, go_on: bool

@@ -54,12 +54,6 @@ DOWNLOAD_TIMEOUT_S = 30.0
 FRAMES_PER_SECOND = 100
 """Of Whisper's mel spectrogram, which its progress counts."""
 
-TRAINING_RMS = 0.04
-"""What the built-in model hears best, of full scale, in the frames that hold sound."""
-LEVEL_FRAME = 400
-LOUD_SHARE = 1e-3
-"""Of the loudest frame's power: what is softer is silence and does not count."""
-
 _lock = threading.RLock()
 
 
@@ -146,8 +140,6 @@ def _recognise(
 
     tell(stretch.start_ms)
     samples = audio.load(path, stretch.start_ms, stretch.end_ms)
-    if loaded.plain:
-        samples = _at_training_level(samples)
     torch.manual_seed(options.seed)  # the fallback temperatures sample
 
     def frames(done: int) -> None:
@@ -170,21 +162,6 @@ def _recognise(
             carry_initial_prompt=bool(prompted),
         )
     return [_segment(one, stretch.start_ms) for one in result["segments"] if one["words"]]
-
-
-def _at_training_level(samples: audio.Samples) -> audio.Samples:
-    """The samples as loud as those that a built-in model was trained on, by one gain.
-
-    Whisper's features keep the absolute level. Models trained on everything do not mind; a small one does.
-    """
-    import numpy as np
-
-    whole = samples[: len(samples) // LEVEL_FRAME * LEVEL_FRAME].reshape(-1, LEVEL_FRAME)
-    powers = np.square(whole, dtype=np.float64).mean(axis=1)
-    loud = powers[powers > LOUD_SHARE * powers.max(initial=0.0)]
-    if not len(loud):
-        return samples
-    return samples * np.float32(TRAINING_RMS / np.sqrt(loud.mean()))
 
 
 def _segment(found: dict[str, Any], offset_ms: int) -> RecognisedSegment:
