@@ -141,7 +141,7 @@ class Network(nn.Module):
             if number in aligned:
                 missed = -(weights.clamp(min=-30) * sounding[:, None]).sum(-1).mean(1)
                 attention = attention + missed[known].mean() / len(aligned)
-            elif number == 0:  # all heads but one look at the token just read
+            elif number == 0 and weights.shape[1] > 1:  # all heads but one look at the token just read
                 missed = -(weights[:, :-1, 1:].clamp(min=-30) * sounding[:, None, :-1]).sum(-1).mean(1)
                 previous = missed[known[:, :-1]].mean()
             text = text + block.mlp(_norm(block.mlp_ln, text))
