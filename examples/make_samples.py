@@ -32,7 +32,7 @@ import numpy.typing as npt
 import soundfile
 from pictures import Levels, Panel, frames
 from scipy.signal import butter, fftconvolve, sosfilt
-from voices import SAMPLE_RATE_HZ, Samples, Spoken, Voice, VoiceError, speak
+from voices import SAMPLE_RATE_HZ, Samples, Spoken, Voice, VoiceError, echo, speak
 
 HERE = Path(__file__).resolve().parent
 LEAD_S, END_S = 0.6, 1.2  # silence before the first and after the last sentence
@@ -149,10 +149,7 @@ def _panned(samples: Samples, pan: float, channels: int) -> Sound:
 
 def _in_a_room(sound: Sound, wetness: float, chance: np.random.Generator) -> Sound:
     """Add a decaying tail of 0.2 s, ``wetness`` times as strong as the direct sound."""
-    count = int(0.2 * SAMPLE_RATE_HZ)
-    tail = chance.standard_normal(count) * 10 ** (-3 * np.arange(count) / count)
-    tail *= wetness / np.sqrt(np.sum(tail**2))
-    tail[0] = 1.0
+    tail = echo(int(0.2 * SAMPLE_RATE_HZ), wetness, chance)
     wet: Sound = fftconvolve(sound, tail[:, None], axes=0)[: len(sound)].astype(np.float32)
     return wet
 

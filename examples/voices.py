@@ -28,6 +28,10 @@ class VoiceError(Exception):
     """A voice is missing, or an engine lost count of the words; the message says which and what to do."""
 
 
+class WordsLost(VoiceError):
+    """An engine lost count of a sentence's words; another sentence may do."""
+
+
 @dataclass(frozen=True)
 class Voice:
     """One synthetic speaker: an engine, a voice name and the engine's own settings.
@@ -67,6 +71,14 @@ class Spoken:
     phones: tuple[Phone, ...] = ()
 
 
+def echo(count: int, wetness: float, chance: np.random.Generator) -> npt.NDArray[np.float64]:
+    """A room's impulse response: the direct sound, then noise that decays by 60 dB, ``wetness`` times as strong."""
+    tail = chance.standard_normal(count) * 10 ** (-3 * np.arange(count) / count)
+    tail *= wetness / np.sqrt(np.sum(tail**2))
+    tail[0] = 1.0
+    return tail
+
+
 def speak(voice: Voice, sentence: str) -> Spoken:
     """Speak one sentence, trimmed to its words and brought to the common level.
 
@@ -79,7 +91,7 @@ def speak(voice: Voice, sentence: str) -> Spoken:
     samples, rate_hz, spans, phones = engines[voice.engine](voice, sentence)
     texts = sentence.split()
     if len(spans) != len(texts):
-        raise VoiceError(
+        raise WordsLost(
             f"{voice.name} spoke {len(spans)} words where the script has {len(texts)}: {sentence}"
         )
     samples, speed = _resample(samples, rate_hz, voice.factor)
@@ -112,9 +124,8 @@ def _library(name: str, package: str) -> ctypes.CDLL:
         raise VoiceError(f"{name} is not installed; run: sudo apt-get install {package}") from error
 
 
-_Raw = tuple[
-    Samples, int, list[tuple[float, float]], list[Phone]
-]  # samples, their rate, words' spans, phones
+# samples, their rate, words' spans, phones
+_Raw = tuple[Samples, int, list[tuple[float, float]], list[Phone]]
 
 
 # ---- flite ----
@@ -325,7 +336,7 @@ def _word_starts(tape: _EspeakTape, words: list[str], total_s: float) -> list[fl
     for position, start in tape.words:
         known.setdefault(int(np.searchsorted(offsets, position - 1, side="right")) - 1, start)
     if 0 not in known:
-        raise VoiceError(f"espeak-ng gave no time for the first word of: {' '.join(words)}")
+        raise WordsLost(f"espeak-ng gave no time for the first word of: {' '.join(words)}")
     starts: list[float] = []
     for index in range(len(words)):
         if index not in known:

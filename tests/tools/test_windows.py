@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tools.checkpoint import speech
+from tools.checkpoint.text import held_out
 from tools.checkpoint.windows import IGNORED, Phase, Speech, Windows
 
 PHASES = [Phase(600, 8, 48, 0.0, 3), Phase(3000, 4, 200, 0.5, 3)]
@@ -72,8 +73,6 @@ def test_every_wanted_word_sounds_where_it_is_guided(windows: Windows) -> None:
 def test_held_out_sentences_are_left_out(windows: Windows) -> None:
     shard = speech.make_shard(4, 40)
     assert len(windows.speech.utterances) <= len(shard.frame_ends)
-    from tools.checkpoint.text import held_out
-
     for one in windows.speech.utterances:
         assert not held_out(speech.tokenizer().decode(one.tokens).strip())
 

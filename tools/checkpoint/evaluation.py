@@ -19,7 +19,7 @@ import numpy as np
 import whisper
 from whisper.audio import load_audio
 
-from examples.voices import SAMPLE_RATE_HZ, Samples, SpokenWord, Voice, VoiceError, speak
+from examples.voices import SAMPLE_RATE_HZ, Samples, SpokenWord, Voice, WordsLost, speak
 from tools.checkpoint import speech, text
 from transcripts.scoring import WordErrors, word_error_rate
 
@@ -30,7 +30,7 @@ SPEECH_TO_NOISE_DB = 15.0
 
 @dataclass(frozen=True)
 class Recording:
-    """Samples at 16 kHz and the words said in them; a word's span is in seconds, None where no engine gave one."""
+    """Samples at 16 kHz and the words said in them; a word's span is in seconds; none where no engine told."""
 
     samples: Samples
     said: str
@@ -102,12 +102,8 @@ def sentences(draw: random.Random, count: int, voices: Sequence[Voice] | None = 
         voice = voices[len(found) % len(voices)] if voices else speech.any_voice(draw)
         try:
             said = speak(voice, unheard(text.plain, draw))
-        except VoiceError as error:
-            if "spoke" in str(error) or "no time" in str(
-                error
-            ):  # the engine lost count of this sentence's words
-                continue
-            raise
+        except WordsLost:
+            continue
         lead = draw.uniform(0.05, 0.5)
         found.append(_laid([(lead, said.samples, said.words)], tail_s=draw.uniform(0.1, 0.6)))
     return found
@@ -127,7 +123,7 @@ def _dialogue(draw: random.Random, seconds: float) -> Recording:
             sentence = unheard_reply(draw) if turn % 2 else unheard(text.question, draw)
             try:
                 said = speak(voices[turn % 2], sentence)
-            except VoiceError:
+            except WordsLost:
                 continue
             parts.append((draw.uniform(0.25, 0.9), said.samples, said.words))
             total += parts[-1][0] + len(said.samples) / SAMPLE_RATE_HZ

@@ -22,7 +22,7 @@ from scipy.signal import fftconvolve
 from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
-from examples.voices import SAMPLE_RATE_HZ, SPEECH_RMS, Phone, Samples, Spoken, Voice, VoiceError, speak
+from examples.voices import SAMPLE_RATE_HZ, SPEECH_RMS, Phone, Samples, Spoken, Voice, WordsLost, echo, speak
 from tools.checkpoint import text
 
 Frames = npt.NDArray[np.float16]  # (frames, 80): log10 mel power, 100 frames a second, not normalised
@@ -39,9 +39,8 @@ VARIANTS = (
     " +ed +edward +grandma +grandpa +gustave +iven +john +linda +marcelo +max +michel +miguel +norbert +pablo +paul"
     " +pedro +quincy +rob +robert +sandro +shelby +steph +steph2 +steph3 +travis +victor +zac"
 ).split()
-CODECS: dict[
-    str, tuple[list[str], str]
-] = {  # what a line, a phone or a call does to speech: encoder, container
+# What a line, a phone or a call does to speech: encoder, container.
+CODECS: dict[str, tuple[list[str], str]] = {
     "opus": (["-c:a", "libopus", "-b:a", "16k"], "ogg"),
     "opus-phone": (["-ar", "8000", "-c:a", "libopus", "-b:a", "12k"], "ogg"),
     "aac": (["-c:a", "aac", "-b:a", "32k"], "matroska"),
@@ -104,13 +103,10 @@ def log_mel(samples: Samples) -> Frames:
 
 
 def room(draw: random.Random) -> Samples:
-    """A random room's impulse response: the direct sound, then noise that decays by 60 dB."""
+    """A random room's impulse response."""
     length = int(SAMPLE_RATE_HZ * draw.uniform(0.08, 0.45))
     generator = np.random.default_rng(draw.randrange(1 << 30))
-    tail = generator.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
-    tail *= draw.uniform(0.1, 0.6) / np.sqrt(np.sum(tail**2))
-    tail[0] = 1
-    return tail.astype(np.float32)
+    return echo(length, draw.uniform(0.1, 0.6), generator).astype(np.float32)
 
 
 def through_codec(name: str, stretches: list[Samples]) -> list[Samples]:
@@ -190,9 +186,8 @@ def make_shard(seed: int, count: int = UTTERANCES_PER_SHARD) -> Shard:
         voice = any_voice(draw)
         try:
             said.append((speak(voice, text.sentence(draw)), voice.engine))
-        except VoiceError as error:
-            if "spoke" not in str(error) and "no time" not in str(error):
-                raise
+        except WordsLost:
+            continue
     sounds = [one.samples for one, _ in said]
     for index, samples in enumerate(sounds):
         if draw.random() < REVERBERANT_SHARE:
@@ -327,10 +322,11 @@ def make_all(
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"speech-{seed}-{number:03}.npz" for number in range(shards)]
-    missing = [(path, seed * 1000 + number) for number, path in enumerate(paths) if not path.is_file()]
-    yield from (path for path in paths if path.is_file())
+    missing = [number for number, path in enumerate(paths) if not path.is_file()]
+    yield from (path for number, path in enumerate(paths) if number not in missing)
+    seeds = [seed * 1000 + number for number in missing]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        yield from pool.map(partial(_make_file, count), *zip(*missing, strict=True) if missing else ([], []))
+        yield from pool.map(partial(_make_file, count), [paths[number] for number in missing], seeds)
 
 
 def _make_file(count: int, path: Path, seed: int) -> Path:

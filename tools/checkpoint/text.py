@@ -95,9 +95,9 @@ def salad(draw: random.Random) -> str:
     return spell(" ".join(words) + draw.choice("...?"))
 
 
-def sentence(draw: random.Random, salad_share: float = SALAD_SHARE) -> str:
-    """A sentence for training: salad in ``salad_share`` of the cases, otherwise plain."""
-    if draw.random() < salad_share:
+def sentence(draw: random.Random) -> str:
+    """A sentence for training: salad in ``SALAD_SHARE`` of the cases, otherwise plain."""
+    if draw.random() < SALAD_SHARE:
         return _short_enough(lambda: salad(draw))
     return plain(draw)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from tools.checkpoint import speech
 from tools.checkpoint.network import Network, Size, export
@@ -66,19 +66,6 @@ PROFILES = {
 }
 
 
-class _From(Sampler[int]):
-    """The steps from one on, in order."""
-
-    def __init__(self, first: int, end: int) -> None:
-        self.first, self.end = first, end
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.first, self.end))
-
-    def __len__(self) -> int:
-        return self.end - self.first
-
-
 class Trainer:
     """One training, from its first step or from where it was left."""
 
@@ -110,9 +97,10 @@ class Trainer:
 
     def learn(self, batch: Batch) -> dict[str, float]:
         """One step; the losses by name."""
+        rate = self.rate(self.step)
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = self.rate(self.step)
+                group["lr"] = rate
         batch = batch.to(self.device)
         self.network.hide(batch, HIDDEN_HISTORY, self.generator)
         count, length = batch.given.shape
@@ -221,7 +209,7 @@ def train(trainer: Trainer, state: Path, out: Path) -> None:
     """Take all steps that are left, saving now and then, and export the result."""
     windows, profile = trainer.windows, trainer.profile
     loader = DataLoader(
-        windows, batch_size=None, sampler=_From(trainer.step, len(windows)), num_workers=profile.loaders,
+        windows, batch_size=None, sampler=range(trainer.step, len(windows)), num_workers=profile.loaders,
         prefetch_factor=4, pin_memory=trainer.device.type == "cuda", worker_init_fn=_single_thread,
     )  # fmt: skip
     began = saved = time.monotonic()

@@ -23,7 +23,7 @@ from tools.checkpoint.text import held_out
 
 FLOOR = -10.0  # log10 mel power of digital silence
 IGNORED = -100  # what torch's cross entropy leaves out
-WINDOW_S, STATES = 30.0, 1500
+STATES = 1500  # of the encoder, in 30 s
 TEXT_CONTEXT, PROMPT_CONTEXT = 448, 223
 SHORTEST, LONGEST = 40, 1000  # frames of an utterance that is used
 PAUSE_CLOSES_S = 0.16  # a sentence's end is certain after this long
@@ -141,22 +141,17 @@ class Speech:
             table = np.array(
                 [numbers.setdefault(name, len(numbers)) for name in shard.phones] + [-1], np.int16
             )
-            phones = table[shard.states]
-            starts = [
-                np.concatenate([[0], e[:-1]]) for e in (shard.frame_ends, shard.token_ends, shard.state_ends)
-            ]
-            for index in range(len(shard.frame_ends)):
-                (a, b), (c, d), (e, f) = (
-                    (int(start[index]), int(end[index]))
-                    for start, end in zip(
-                        starts, (shard.frame_ends, shard.token_ends, shard.state_ends), strict=True
-                    )
-                )
-                if SHORTEST <= b - a <= LONGEST and not held_out(
-                    tokenizer().decode(shard.tokens[c:d]).strip()
-                ):
-                    one = Utterance(shard.mel[a:b], shard.tokens[c:d], shard.spans[c:d], phones[e:f])
-                    self.utterances.append(one)
+            parts = zip(
+                np.split(shard.mel, shard.frame_ends[:-1]),
+                np.split(shard.tokens, shard.token_ends[:-1]),
+                np.split(shard.spans, shard.token_ends[:-1]),
+                np.split(table[shard.states], shard.state_ends[:-1]),
+                strict=True,
+            )
+            for mel, tokens, spans, phones in parts:
+                text = tokenizer().decode(tokens).strip()
+                if SHORTEST <= len(mel) <= LONGEST and not held_out(text):
+                    self.utterances.append(Utterance(mel, tokens, spans, phones))
         self.phones = len(numbers)
 
     @cached_property
@@ -298,9 +293,8 @@ class _Composer:
                 break
             scene.add(mel + draw.uniform(-0.5, 0.5), phones, tokens, spans, at)
             beyond = frames / FRAMES_PER_S - end_s
-            if beyond < 0.02 or (
-                beyond < 0.12 and draw.random() < 0.5
-            ):  # its end is not heard: the next window's
+            # its end is not heard: the next window's
+            if beyond < 0.02 or (beyond < 0.12 and draw.random() < 0.5):
                 scene.partial = _Sentence(tokens.tolist(), spans, float(spans[0][0]), end_s)
                 return
             scene.sentences.append(_Sentence(tokens.tolist(), spans, float(spans[0][0]), end_s))

@@ -59,7 +59,7 @@ _lock = threading.RLock()
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A model in memory. ``plain``: built in, trained without prompts and without its own earlier text."""
+    """A model in memory. ``plain``: built in, given no prompt and none of its own earlier text."""
 
     model: Any
     name: str
