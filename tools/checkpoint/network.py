@@ -134,16 +134,16 @@ class Network(nn.Module):
         for number, block in enumerate(blocks):
             text = text + _attend(block.attn, _norm(block.attn_ln, text), causal=True)
             assert block.cross_attn is not None
-            heard, weights = _attend_guided(
-                block.cross_attn, _norm(cast(nn.LayerNorm, block.cross_attn_ln), text), audio
-            )
+            before = number == 0 and 0 not in aligned  # the first layer looks at the token just read
+            heard, inside = _attend_guided(
+                block.cross_attn, _norm(cast(nn.LayerNorm, block.cross_attn_ln), text), audio,
+                sounding.roll(1, 1) if before else sounding,
+            )  # fmt: skip
             text = text + heard
             if number in aligned:
-                missed = -(weights.clamp(min=-30) * sounding[:, None]).sum(-1).mean(1)
-                attention = attention + missed[known].mean() / len(aligned)
-            elif number == 0 and weights.shape[1] > 1:  # all heads but one look at the token just read
-                missed = -(weights[:, :-1, 1:].clamp(min=-30) * sounding[:, None, :-1]).sum(-1).mean(1)
-                previous = missed[known[:, :-1]].mean()
+                attention = attention - inside.mean(1)[known].mean() / len(aligned)
+            elif before and inside.shape[1] > 1:  # all its heads but one
+                previous = -inside[:, :-1, 1:].mean(1)[known[:, :-1]].mean()
             text = text + block.mlp(_norm(block.mlp_ln, text))
         judged = batch.wanted != IGNORED
         scores = (_norm(decoder.ln, text)[judged] @ decoder.token_embedding.weight.to(text.dtype).T).float()
@@ -196,54 +196,76 @@ def _attend(layer: MultiHeadAttention, states: Tensor, causal: bool = False) -> 
     if causal or states.device.type != "cpu":
         found = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
     else:
-        flat = [part.reshape(-1, *part.shape[2:]) for part in (query, key, value)]
-        found = _CpuAttention.apply(*flat).view(query.shape)  # type: ignore[no-untyped-call]
+        found, _ = _attention(query, key, value, False)
     return cast(Tensor, layer.out(found.transpose(1, 2).reshape(states.shape)))
 
 
-def _attend_guided(layer: MultiHeadAttention, states: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-attention, with the log of its weights (batch, heads, tokens, states)."""
+def _attend_guided(
+    layer: MultiHeadAttention, states: Tensor, audio: Tensor, spans: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Cross-attention, and the mean log of the weight (batch, heads, tokens) that each token gives to its span.
+
+    ``spans`` (batch, tokens, states) are the weights of that mean. The mean of a query's products is its product with
+    the span's mean key, so the logarithms of all weights are never written down.
+    """
     query, key, value = (
         _heads(part(source), layer.n_head)
         for part, source in ((layer.query, states), (layer.key, audio), (layer.value, audio))
     )
-    weights = ((query @ key.transpose(-1, -2)).float() * query.shape[-1] ** -0.5).log_softmax(-1)
-    found = weights.exp().to(value.dtype) @ value
-    return layer.out(found.transpose(1, 2).reshape(states.shape)), weights
+    found, normaliser = _attention(query, key, value, True)
+    of_span = spans.to(key.dtype)[:, None] @ key
+    inside = (query.float() * of_span.float()).sum(-1) * query.shape[-1] ** -0.5
+    return layer.out(found.transpose(1, 2).reshape(states.shape)), inside - normaliser
 
 
-class _CpuAttention(torch.autograd.Function):
+def _attention(query: Tensor, key: Tensor, value: Tensor, normalised: bool) -> tuple[Tensor, Tensor]:
+    flat = [part.reshape(-1, *part.shape[2:]) for part in (query, key, value)]
+    found, normaliser = _Attention.apply(*flat, normalised)  # type: ignore[no-untyped-call]
+    return found.view(query.shape), normaliser.view(query.shape[:-1])
+
+
+class _Attention(torch.autograd.Function):
     """Softmax attention by plain bf16 products, a few heads at a time: on CPUs torch's fused backward is slower."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """(heads, queries, width), (heads, keys, width) twice -> (heads, queries, width)."""
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, normalised: bool
+    ) -> tuple[Tensor, Tensor]:
+        """(heads, queries, width), (heads, keys, width) twice -> the same as the queries, and log-sum-exp if asked."""
         scale = query.shape[-1] ** -0.5
         at_once = max(1, int(4e6 / (query.shape[1] * key.shape[1])))
+        if query.device.type != "cpu":
+            at_once = len(query)
         found, kept = torch.empty_like(query), []
+        normaliser = torch.zeros(query.shape[:2], device=query.device)
         for first in range(0, len(query), at_once):
             part = slice(first, first + at_once)
-            weights = torch.bmm(query[part] * scale, key[part].transpose(1, 2)).softmax(-1)
+            scores = torch.bmm(query[part] * scale, key[part].transpose(1, 2))
+            weights = scores.softmax(-1)
+            if normalised:
+                normaliser[part] = scores.amax(-1).float() - weights.amax(-1).float().log()
             torch.bmm(weights, value[part], out=found[part])
             kept.append(weights)
         ctx.save_for_backward(query, key, value, *kept)
-        ctx.at_once, ctx.scale = at_once, scale
-        return found
+        ctx.at_once, ctx.scale, ctx.normalised = at_once, scale, normalised
+        return found, normaliser
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients of query, key and value."""
         query, key, value, *kept = ctx.saved_tensors
-        gradient = gradients[0].contiguous()
+        gradient, of_normaliser = gradients[0].contiguous(), gradients[1].to(query.dtype)
         of_query, of_key, of_value = (torch.empty_like(part) for part in (query, key, value))
         for number, weights in enumerate(kept):
             part = slice(number * ctx.at_once, (number + 1) * ctx.at_once)
             torch.bmm(weights.transpose(1, 2), gradient[part], out=of_value[part])
             of_weights = torch.bmm(gradient[part], value[part].transpose(1, 2))
             of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            if ctx.normalised:
+                of_scores.addcmul_(weights, of_normaliser[part, :, None])
             torch.bmm(of_scores, key[part] * ctx.scale, out=of_query[part])
             torch.bmm(of_scores.transpose(1, 2), query[part] * ctx.scale, out=of_key[part])
-        return of_query, of_key, of_value
+        return of_query, of_key, of_value, None
 
 
 def export(network: Network, vocabulary: Vocabulary, path: Path) -> None:

@@ -27,6 +27,7 @@ STATES = 1500  # of the encoder, in 30 s
 TEXT_CONTEXT, PROMPT_CONTEXT = 448, 223
 SHORTEST, LONGEST = 40, 1000  # frames of an utterance that is used
 PAUSE_CLOSES_S = 0.16  # a sentence's end is certain after this long
+LOUDEST_NOISE = -0.8  # log10 power beside speech: 8 dB below it
 UNKNOWN = -7  # a token of a prompt that training never saw spoken
 
 _MelBins = npt.NDArray[np.float32]
@@ -354,7 +355,8 @@ class _Composer:
         if draw.random() < 0.8:
             background = draw.choice(self.backgrounds)
             first = draw.randrange(len(background) - scene.frames)
-            level = draw.uniform(-7, 1 if silent else -0.9)
+            loud = 1.0 if silent else LOUDEST_NOISE
+            level = draw.uniform(-2.6, loud) if draw.random() < 0.3 else draw.uniform(-7, loud)
             over = background[first : first + scene.frames] + np.float32(level)
             mel = np.logaddexp(mel * _LN10, over * _LN10) / _LN10
         mel = np.maximum(mel + np.float32(draw.uniform(-2.4, 1.2)) + self._line(draw), np.float32(FLOOR))
@@ -371,10 +373,10 @@ class _Composer:
         """What a line cuts off, in log10 power for each mel bin: most often nothing, or the band of a telephone."""
         loss = np.zeros(80, np.float32)
         chance = draw.random()
-        if chance < 0.14:
+        if chance < 0.2:
             loss[self.bin_hz > draw.uniform(3300, 4000)] = -20
             loss[self.bin_hz < draw.uniform(80, 330)] -= draw.uniform(0.5, 4)
-        elif chance < 0.24:
+        elif chance < 0.3:
             loss[self.bin_hz > draw.uniform(4500, 7500)] = -20
         return loss
 
