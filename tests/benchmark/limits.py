@@ -1,0 +1,126 @@
+"""How near the engine ``whisper`` comes to what the processor can do: matrix products in its encoder, reading memory in
+its decoder. Both limits are measured in the same process, with the same threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from transcripts.engines import openai_whisper
+from transcripts.engines.decoding import Rules, Search, Start
+
+TRIES = 3
+STREAM_BYTES = 1 << 30
+SIDES = (1024, 2048, 4096)
+
+
+def measure(model: str, windows: int, beams: int) -> dict[str, Any]:
+    """The figures of a model's file: seconds, and shares of the limits from 0 to 1."""
+    loaded = openai_whisper._load(model, "cpu")
+    encoder, decoder = loaded.encoder, loaded.decoder
+    found: dict[str, Any] = {"dtype": str(encoder.dtype).removeprefix("torch."), "windows": windows}
+    mel = torch.randn(windows, loaded.facts.mels, 3000, generator=torch.Generator().manual_seed(0)) * 0.5
+    with torch.inference_mode():
+        features = encoder(mel)
+        found["peak_flops"] = _matrix_peak(encoder.dtype)
+        encode_s = _best(lambda: encoder(mel))
+        found["bytes_a_second"] = _stream()
+        decode_s, step_s, steps, before = _steps(loaded, features, beams)
+    work = windows * _encoder_flop(loaded.facts.mels, features.shape[1], decoder.width, len(encoder.blocks))
+    touched = _bytes_a_step(decoder, features.shape[:2], windows * beams, before, steps)
+    return found | {
+        "encode_s": encode_s,
+        "encoder_share": work / encode_s / found["peak_flops"],
+        "steps": steps,
+        "decode_s": decode_s,
+        "bytes_a_step": touched,
+        "decoder_share": touched * steps / decode_s / found["bytes_a_second"],
+        "step_share": touched * steps / step_s / found["bytes_a_second"],
+    }
+
+
+def _best(work: Callable[[], Any], tries: int = TRIES) -> float:
+    """The shortest of some tries in seconds."""
+    found = []
+    for _ in range(tries):
+        start = perf_counter()
+        work()
+        found.append(perf_counter() - start)
+    return min(found)
+
+
+def _matrix_peak(dtype: torch.dtype) -> float:
+    """Operations a second in the best of some large products, a multiplication and an addition counted as two."""
+    best = 0.0
+    for side in SIDES:
+        one, other = torch.randn(side, side).to(dtype), torch.randn(side, side).to(dtype)
+        found = torch.empty_like(one)
+        seconds = _best(lambda a=one, b=other, out=found: torch.mm(a, b, out=out), 1 + 3 * SIDES[-1] // side)
+        best = max(best, 2 * side**3 / seconds)
+    return best
+
+
+def _stream() -> float:
+    """Bytes a second in the best of some ways to read a large array once."""
+    numbers = torch.ones(STREAM_BYTES // 4).view(-1, 1 << 14)
+    vector = torch.ones(1 << 14)
+    ways = (numbers.sum, numbers.amax, lambda: torch.mv(numbers, vector))
+    return STREAM_BYTES / min(_best(way, 2 * TRIES) for way in ways)
+
+
+def _encoder_flop(mels: int, states: int, width: int, layers: int) -> float:
+    """Operations in a window: convolutions, projections, attention."""
+    convolutions = 2 * 3 * width * (mels * 2 * states + width * states)
+    projections = 2 * states * width * width * (4 + 8)
+    attention = 2 * 2 * states * states * width
+    return convolutions + layers * (projections + attention)
+
+
+def _bytes_a_step(decoder: Any, sound: torch.Size, hypotheses: int, before: int, steps: int) -> float:
+    """What a step must read at least once: weights, the sound's keys and values, and, on average, its own past."""
+    width, layers = decoder.width, len(decoder.layers)
+    weights = layers * width * width * (3 + 1 + 1 + 1 + 8) + decoder.embedding.numel()
+    of_sound = layers * 2 * sound.numel() * width
+    past = layers * 2 * hypotheses * width * (before + (steps + 1) / 2)
+    return decoder.dtype.itemsize * (weights + of_sound + past)
+
+
+def _steps(loaded: Any, features: torch.Tensor, beams: int) -> tuple[float, float, int, int]:
+    """Seconds in all steps with their search, seconds in the steps alone, the steps, the tokens before the text.
+
+    What comes once for a text, the sound's keys and values and the reading of its start, is no step.
+    """
+    ear, decoder = loaded.ear("en", ()), loaded.decoder
+    start = Start(ear.start, 0, Rules(ear.tokenizer))
+    whole, once, steps, count = _Watch(), _Watch(), _Watch(), 0
+    decode = whole.around(decoder.decode)
+    decoder.memory, decoder.read = once.around(decoder.memory), once.around(decoder.read)
+    decoder.step = steps.around(decoder.step)
+    found = []
+    for _ in range(TRIES):
+        for watch in (whole, once, steps):
+            watch.seconds, watch.calls = 0.0, 0
+        decode(features, start, Search(beams))
+        count = steps.calls
+        found.append((whole.seconds - once.seconds, steps.seconds))
+    return *min(found), count, len(ear.start)
+
+
+class _Watch:
+    """Adds up the time in functions, and the calls."""
+
+    def __init__(self) -> None:
+        self.seconds, self.calls = 0.0, 0
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*given: Any, **named: Any) -> Any:
+            start = perf_counter()
+            result = function(*given, **named)
+            self.seconds += perf_counter() - start
+            self.calls += 1
+            return result
+
+        return timed
