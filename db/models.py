@@ -253,6 +253,16 @@ class Transcript(Base):
     current: Mapped[bool] = mapped_column(default=True, comment="the version that people see")
     revision: Mapped[int] = mapped_column(default=0, comment="the number of edits laid on top")
     created_at: Mapped[datetime] = mapped_column(default=now)
+    prompted: Mapped[list[Any]] = mapped_column(
+        default=list, comment="names and terms the recogniser was given to expect"
+    )
+    other_languages: Mapped[list[Any]] = mapped_column(
+        default=list, comment="codes of languages that a good part seems to be in besides"
+    )
+    source: Mapped[str] = mapped_column(
+        default="",
+        comment="the file it was imported from, from the collection's folder; empty: a machine heard it",
+    )
 
     recording: Mapped[Recording] = relationship(back_populates="transcripts")
     segments: Mapped[list[Segment]] = relationship(
@@ -269,6 +279,9 @@ class Transcript(Base):
     )
     edits: Mapped[list[Edit]] = relationship(
         cascade="all, delete-orphan", order_by="Edit.revision", passive_deletes=True
+    )
+    translation: Mapped[list[Translation]] = relationship(
+        cascade="all, delete-orphan", order_by="Translation.ordinal", passive_deletes=True
     )
 
 
@@ -298,6 +311,7 @@ class Segment(Base):
     avg_logprob: Mapped[float | None] = mapped_column(comment="mean log-probability of its tokens")
     compression_ratio: Mapped[float | None] = mapped_column(comment="high: it repeats itself")
     no_speech_prob: Mapped[float | None]
+    label: Mapped[str] = mapped_column(default="", comment="who speaks, as an imported transcript says")
 
 
 class Word(Base):
@@ -314,6 +328,21 @@ class Word(Base):
     end_ms: Mapped[int]
     text: Mapped[str] = mapped_column(comment="with the space before it, as Whisper writes it")
     probability: Mapped[float]
+
+
+class Translation(Base):
+    """A line of a recording in English, as the recogniser heard it, beside the words of the same version."""
+
+    __tablename__ = "translations"
+    __table_args__ = (a_span(),)
+
+    transcript_id: Mapped[int] = mapped_column(
+        ForeignKey("transcripts.id", ondelete="CASCADE"), primary_key=True
+    )
+    ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    start_ms: Mapped[int]
+    end_ms: Mapped[int]
+    text: Mapped[str]
 
 
 class Speaker(Base):

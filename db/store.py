@@ -24,8 +24,12 @@ from db.models import (
     Storyteller,
     Theme,
     Transcript,
+    Translation,
     now,
 )
+
+LIST_AUTHOR = "corrections.txt"
+"""Who stands in the journal for what the correction list changed."""
 
 # Recordings and files
 
@@ -118,19 +122,39 @@ def current_transcript(session: Session, recording_id: int) -> Transcript | None
 
 
 def add_transcript(session: Session, row: Transcript) -> Transcript:
-    """Add a version. It becomes the one people see, unless an editor has corrected the one they see now."""
+    """Add a version. It becomes the one people see, unless an editor has corrected the one they see now.
+
+    What the correction list changed is no editor's: it is laid on the new version too.
+    """
     latest = session.scalar(
         select(func.max(Transcript.version)).where(Transcript.recording_id == row.recording_id)
     )
     seen = current_transcript(session, row.recording_id)
     row.version = (latest or 0) + 1
-    row.current = seen is None or seen.revision == 0
+    row.current = seen is None or all(edit.author == LIST_AUTHOR for edit in journal(session, seen.id))
     if row.current and seen is not None:
         seen.current = False
         session.flush()
     session.add(row)
     session.flush()
     return row
+
+
+def translation(session: Session, recording_id: int) -> Sequence[Translation]:
+    """The English lines of a recording: of the version that people see, else of the newest that has any.
+
+    An editor's corrections keep a version in its place; a translation that was made later is of the same sound.
+    """
+    version = session.scalar(
+        select(Transcript.id)
+        .join(Translation, Translation.transcript_id == Transcript.id)
+        .where(Transcript.recording_id == recording_id)
+        .order_by(Transcript.current.desc(), Transcript.version.desc())
+        .limit(1)
+    )
+    return session.scalars(
+        select(Translation).where(Translation.transcript_id == version).order_by(Translation.ordinal)
+    ).all()
 
 
 def journal(session: Session, transcript_id: int) -> Sequence[Edit]:

@@ -32,10 +32,11 @@ class CollectionSettings(_Part):
 class TranscriptionSettings(_Part):
     """Which model listens, and for which language."""
 
-    engine: Literal["whisper"] = "whisper"
+    engine: Literal["whisper", "faster-whisper"] = "whisper"
     model: str = "small"
     language: str = ""
     beam_size: int = Field(5, ge=1, le=20)
+    translate: bool = False
 
 
 class SpeakerSettings(_Part):

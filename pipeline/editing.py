@@ -5,6 +5,7 @@ Every change names the revision its author saw; when somebody else was quicker i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, update
@@ -36,15 +37,32 @@ def retext_segment(
     with collection.sessions.begin() as session:
         row = _transcript_at(session, transcript_id, revision)
         transcript = mapping.current_transcript(session, row)
-        held = _segment(transcript, segment)
-        if held.text == text:
+        if _segment(transcript, segment).text == text:
             return transcript
-        change = {"segment": segment, "words": [word.id for word in held.words], "text": text}
-        inverse = {"segment": segment, "words": [mapping.word_document(word) for word in held.words]}
         try:
-            return _journalled(session, row, transcript, "retext", change, inverse, author)
+            return reword(session, row, transcript, {segment: text}, author)
         except ValueError as error:
             raise EditError(f"This text cannot stand for the segment: {error}.") from error
+
+
+def reword(
+    session: Session, row: models.Transcript, transcript: Transcript, texts: Mapping[str, str], author: str
+) -> Transcript:
+    """Give segments, each named by its first word, other texts: an entry of the journal each; the transcript after.
+
+    The session holds the write lock, and ``transcript`` is what people see now.
+
+    Raises:
+        NotFound: when there is no such segment.
+        ValueError: when a text has no words.
+    """
+    for segment, text in texts.items():
+        held = _segment(transcript, segment)
+        change = {"segment": segment, "words": [word.id for word in held.words], "text": text}
+        inverse = {"segment": segment, "words": [mapping.word_document(word) for word in held.words]}
+        transcript = _entered(session, row, transcript, "retext", change, inverse, author)
+    _shown(session, row, transcript)
+    return transcript
 
 
 def name_speaker(
@@ -73,7 +91,7 @@ def name_speaker(
         speaker.name, speaker.role = name, str(after["role"])
         speaker.role_by = "editor" if role is not None else speaker.role_by
         transcript = mapping.current_transcript(session, row)
-        _journalled(session, row, transcript, "name-speaker", after, before, author)
+        _shown(session, row, _entered(session, row, transcript, "name-speaker", after, before, author))
 
 
 def _transcript_at(session: Session, transcript_id: int, revision: int) -> models.Transcript:
@@ -101,7 +119,7 @@ def _segment(transcript: Transcript, first_word: str) -> Segment:
     raise NotFound(f"The transcript has no segment that begins with word {first_word}.")
 
 
-def _journalled(
+def _entered(
     session: Session,
     row: models.Transcript,
     transcript: Transcript,
@@ -110,6 +128,7 @@ def _journalled(
     inverse: dict[str, Any],
     author: str,
 ) -> Transcript:
+    """The transcript after a new entry of the journal."""
     revision = row.revision + 1
     edited = mapping.apply_edit(transcript, kind, change, revision)
     session.add(
@@ -123,10 +142,16 @@ def _journalled(
         )
     )
     row.revision = revision
+    return edited
+
+
+def _shown(session: Session, row: models.Transcript, edited: Transcript) -> None:
+    """Bring in step what is made from the transcript: its snapshot, the search index, the clips' places."""
     session.merge(
-        models.Snapshot(transcript_id=row.id, revision=revision, document=mapping.transcript_document(edited))
+        models.Snapshot(
+            transcript_id=row.id, revision=row.revision, document=mapping.transcript_document(edited)
+        )
     )
     session.flush()
     indexing.index(session, row, edited)
     excerpts.relink(session, row, edited)
-    return edited

@@ -91,6 +91,7 @@ def _collection(folder: Path) -> Iterator[Check]:
     yield Check("settings", "good", str(collection.root / "stories.toml"))
     yield _model(collection)
     yield _told("codebook", lambda: _codebook(collection))
+    yield _told("corrections", lambda: _corrections(collection))
     yield _told("database", lambda: _database(collection))
     yield _told("originals", lambda: _originals(collection))
     yield _disk(collection)
@@ -128,6 +129,12 @@ def _codebook(collection: Collection) -> Check:
 
     book = load(collection.root / collection.settings.themes.codebook)
     return Check("codebook", "good", f"{len(book.themes)} themes")
+
+
+def _corrections(collection: Collection) -> Check:
+    from pipeline.correcting import corrections
+
+    return Check("corrections", "good", f"{len(corrections(collection).lines)} in the list")
 
 
 def _database(collection: Collection) -> Check:

@@ -34,6 +34,8 @@ COLUMNS = (
     "consent",
     "notes",
 )
+OPTIONAL = ("transcript",)
+"""Columns that nobody misses."""
 METHODS = ("self-recorded", "interview")
 CONSENTS = ("public", "anonymous", "internal")
 
@@ -55,6 +57,7 @@ class IntakeLine:
     language: str = ""
     consent: str = "internal"
     notes: str = ""
+    transcript: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def _understood(name: str, columns: list[str], rows: csv.DictReader[str]) -> Int
     problems = [f"{name}: the column '{column}' is missing." for column in COLUMNS if column not in columns]
     by_file: dict[str, IntakeLine] = {}
     for row in rows:
-        values = {key: nfc(row.get(key) or "").strip() for key in COLUMNS}
+        values = {key: nfc(row.get(key) or "").strip() for key in (*COLUMNS, *OPTIONAL)}
         if not any(values.values()) or values["file"].startswith("#"):
             continue
         line, found = _line(name, rows.line_num, values)
@@ -191,6 +194,7 @@ def _line(name: str, number: int, values: dict[str, str]) -> tuple[IntakeLine | 
         language=values["language"].lower(),
         consent=consent,
         notes=values["notes"],
+        transcript=values["transcript"],
     )
     return line, problems
 

@@ -1,6 +1,6 @@
 """The journey of recordings through the stages, in reading order.
 
-    ingest -> normalise -> transcribe -> speakers -> themes -> clips
+    ingest -> normalise -> transcribe -> speakers -> corrections -> themes -> clips
 
 Each stage commits on its own. A stage whose fingerprint is done, and whose results are still there, is passed
 over; so a stopped run goes on where it was, and a second run does nothing twice. One recording's failure is its
@@ -24,12 +24,15 @@ from pipeline.collection import Collection
 from pipeline.errors import StoriesError
 from pipeline.stages import Progress, Stage, Work
 from pipeline.stages.clips import Clips
+from pipeline.stages.corrections import Correct
 from pipeline.stages.normalise import Normalise
 from pipeline.stages.speakers import Speakers
 from pipeline.stages.themes import Themes
 from pipeline.stages.transcribe import Transcribe
 from transcripts.errors import (
+    CannotTranslate,
     CodebookError,
+    CorrectionsError,
     DeviceUnavailable,
     EmbeddingsUnavailable,
     ModelDamaged,
@@ -40,16 +43,18 @@ from transcripts.errors import (
 
 log = logging.getLogger(__name__)
 
-STAGES: tuple[Stage, ...] = (Normalise(), Transcribe(), Speakers(), Themes(), Clips())
+STAGES: tuple[Stage, ...] = (Normalise(), Transcribe(), Speakers(), Correct(), Themes(), Clips())
 
 SET_UP = (
     ToolMissing,
     ModelUnavailable,
     ModelDamaged,
     DeviceUnavailable,
+    CannotTranslate,
     SpeakersUnavailable,
     EmbeddingsUnavailable,
     CodebookError,
+    CorrectionsError,
 )
 """Errors that every recording would meet again."""
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db import models
+from db import models, store
 from transcripts.edit import retext
-from transcripts.model import Segment, Transcript, Turn, Word
+from transcripts.model import Segment, Transcript, TranslatedLine, Turn, Word
 from transcripts.span import Span
 
 
@@ -50,12 +50,19 @@ def current_transcript(session: Session, row: models.Transcript) -> Transcript:
     return replayed(session, row)
 
 
-def replayed(session: Session, row: models.Transcript) -> Transcript:
-    """The machine's transcript with every entry of the journal applied, in order."""
+def replayed(
+    session: Session, row: models.Transcript, journal: Iterable[models.Edit] | None = None
+) -> Transcript:
+    """The machine's transcript with every entry of the journal applied in order, or with these entries alone.
+
+    An entry of the correction list holds for the very segment it was made for: once other speakers part or join it,
+    the list is laid on what is there then.
+    """
     transcript = machine_transcript(session, row)
-    for entry in session.scalars(
-        select(models.Edit).where(models.Edit.transcript_id == row.id).order_by(models.Edit.revision)
-    ):
+    for entry in store.journal(session, row.id) if journal is None else journal:
+        if entry.author == store.LIST_AUTHOR and not _is_a_segment(transcript, entry.change["words"]):
+            transcript = replace(transcript, revision=entry.revision)
+            continue
         transcript = apply_edit(transcript, entry.kind, entry.change, entry.revision)
     return transcript
 
@@ -74,6 +81,13 @@ def apply_edit(transcript: Transcript, kind: str, change: dict[str, Any], revisi
         elif kind == "assign-speaker":
             meant = (replace(whole, speaker=change["speaker"]),)
     return replace(transcript, segments=(*before, *meant, *after), revision=revision)
+
+
+def _is_a_segment(transcript: Transcript, words: list[str]) -> bool:
+    return any(
+        segment.id == words[0] and [word.id for word in segment.words] == words
+        for segment in transcript.segments
+    )
 
 
 def _around(
@@ -123,6 +137,19 @@ def transcript_from_document(document: dict[str, Any]) -> Transcript:
         ),
         revision=document["revision"],
     )
+
+
+def translated_lines(rows: Iterable[models.Translation]) -> list[TranslatedLine]:
+    """A translation's lines."""
+    return [TranslatedLine(row.start_ms, row.end_ms, row.text) for row in rows]
+
+
+def translation_rows(lines: Iterable[TranslatedLine]) -> list[models.Translation]:
+    """The rows of a translation."""
+    return [
+        models.Translation(ordinal=ordinal, start_ms=line.start_ms, end_ms=line.end_ms, text=line.text)
+        for ordinal, line in enumerate(lines)
+    ]
 
 
 def speaker_names(recording: models.Recording) -> dict[int, str]:

@@ -12,7 +12,7 @@ from db import models, store
 from pipeline.errors import NotFound
 from pipeline.gate import Purpose, decide
 
-STAGES = ("normalise", "transcribe", "speakers", "themes", "clips")
+STAGES = ("normalise", "transcribe", "speakers", "corrections", "themes", "clips")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,12 @@ TranscriptsError
 ├── ModelDamaged           the weights are there but are not a working checkpoint
 ├── DeviceUnavailable      the configured device does not exist on this machine
 ├── UnknownLanguage        the model cannot write down the configured language
+├── CannotTranslate        the model makes no English text of another language
 ├── SpeakersUnavailable    the voice encoder is not installed
 ├── EmbeddingsUnavailable  the sentence embedder is not installed
-└── CodebookError          the codebook cannot be read: file, line and what is wrong
+├── CodebookError          the codebook cannot be read: file, line and what is wrong
+├── TranscriptUnreadable   an existing transcript cannot be read: file, line and what is wrong
+└── CorrectionsError       the correction list cannot be read: file, line and what is wrong
 """
 
 from __future__ import annotations
@@ -68,6 +71,17 @@ class UnknownLanguage(TranscriptsError):
         super().__init__(f'the model "{model}" does not know the language "{language}": {what_to_do}')
 
 
+class CannotTranslate(TranscriptsError):
+    """The configured model makes no English text of another language."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        self.model, self.reason = model, reason
+        super().__init__(
+            f'the model "{model}" cannot translate ({reason}): name another in stories.toml, such as "small" or '
+            '"large-v3", or set translate = false'
+        )
+
+
 class SpeakersUnavailable(TranscriptsError):
     """Speakers cannot be told apart here; the message holds the one line to run."""
 
@@ -83,3 +97,20 @@ class CodebookError(TranscriptsError):
         self.path, self.line, self.what = path, line, what
         where = f"{path}, line {line}" if line is not None else f"{path}"
         super().__init__(f"{where}: {what}")
+
+
+class TranscriptUnreadable(TranscriptsError):
+    """An existing transcript cannot be read. ``line`` counts from 1; None when the whole file is meant."""
+
+    def __init__(self, path: Path, line: int | None, what: str) -> None:
+        self.path, self.line, self.what = path, line, what
+        where = f"{path}, line {line}" if line is not None else f"{path}"
+        super().__init__(f"{where}: {what}")
+
+
+class CorrectionsError(TranscriptsError):
+    """The correction list cannot be read. ``line`` counts from 1."""
+
+    def __init__(self, path: Path, line: int, what: str) -> None:
+        self.path, self.line, self.what = path, line, what
+        super().__init__(f"{path}, line {line}: {what}")

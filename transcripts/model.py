@@ -91,6 +91,20 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class TranslatedLine:
+    """A line in English of what is said in another language in its time."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+    @property
+    def span(self) -> Span:
+        """When it is spoken."""
+        return Span(self.start_ms, self.end_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """A stretch in which one voice speaks, as diarization found it. Turns may overlap."""
 

@@ -6,14 +6,18 @@ import sys
 from pathlib import Path
 
 import click
+from sqlalchemy.orm import Session
 
-from db import store
+from db import models, store
 from media.files import atomic_path
 from pipeline import console, mapping, overview
 from pipeline.collection import Collection
 from pipeline.errors import NotAllowed, NotFound
 from pipeline.gate import Purpose, decide
+from transcripts.engines.translating import LANGUAGE
 from transcripts.formats import FORMATS, write
+from transcripts.model import Transcript
+from transcripts.translation import beside
 
 
 @click.command("export")
@@ -29,11 +33,15 @@ from transcripts.formats import FORMATS, write
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; default: the terminal."
 )
+@click.option("--translation", is_flag=True, help="The English text for subtitles, not what was said.")
 @console.with_collection
-def command(collection: Collection, recording: str, form: str, output: Path | None) -> None:
+def command(
+    collection: Collection, recording: str, form: str, output: Path | None, translation: bool
+) -> None:
     """Write a recording's transcript, as corrected, for another tool.
 
-    Of an anonymous storyteller no name is written.
+    Of an anonymous storyteller no name is written. A translation is the recogniser's own: corrections are not in it,
+    and within a line the times of its words are a guess by their length.
     """
     with collection.sessions() as session:
         found = overview.find_recording(session, recording)
@@ -44,6 +52,8 @@ def command(collection: Collection, recording: str, form: str, output: Path | No
         if row is None:
             raise NotFound(f"{overview.name_of(found)} has no transcript yet; run `stories process`.")
         transcript = mapping.current_transcript(session, row)
+        if translation:
+            transcript = _translation(session, found, transcript)
         names = (
             {speaker.number: f"Speaker {speaker.number}" for speaker in found.speakers}
             if decision.pseudonymise
@@ -54,3 +64,16 @@ def command(collection: Collection, recording: str, form: str, output: Path | No
         return
     with atomic_path(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         write(transcript, form, out, speaker_names=names)
+
+
+def _translation(session: Session, recording: models.Recording, original: Transcript) -> Transcript:
+    lines = mapping.translated_lines(store.translation(session, recording.id))
+    if not lines:
+        name = overview.name_of(recording)
+        if original.language == LANGUAGE:
+            raise NotFound(f"{name} is told in English, so there is no translation of it.")
+        raise NotFound(
+            f"{name} has no translation; write translate = true under [transcription] in stories.toml, then run "
+            "`stories process`."
+        )
+    return beside(lines, original)

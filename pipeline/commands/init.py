@@ -9,7 +9,7 @@ import click
 
 from pipeline.errors import ConfigError
 
-FILES = ("stories.toml", "intake.csv", "themes.yaml", "vocabulary.txt")
+FILES = ("stories.toml", "intake.csv", "themes.yaml", "vocabulary.txt", "corrections.txt")
 
 
 @click.command("init")

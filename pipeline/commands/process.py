@@ -156,6 +156,7 @@ def _process(collection: Collection, paths: tuple[Path, ...], jobs: int, out: Co
         ),
         *_without_line(found.without_line),
         *found.lines_without_file,
+        *found.transcripts_of_none,
         *(
             [f"passed over, not media by their names: {', '.join(found.passed_over)}"]
             if found.passed_over

@@ -62,6 +62,9 @@ def _facts(session: Session, recording: models.Recording) -> dict[str, Any]:
             "revision": row.revision if row else 0,
             "model": row.model if row else "",
             "language": transcript.language,
+            "other_languages": row.other_languages if row else [],
+            "prompted": row.prompted if row else [],
+            "source": row.source if row else "",
             "segments": [
                 {
                     "id": segment.id,
@@ -131,6 +134,12 @@ def _show(facts: dict[str, Any]) -> None:
         f"\nTranscript {transcript['version']}, revision {transcript['revision']}, "
         f"{transcript['model']}, language {transcript['language'] or '-'}"
     )
+    if transcript["source"]:
+        click.echo(f"imported from {transcript['source']}")
+    if transcript["other_languages"]:
+        click.echo(f"parts of it seem to be in another language: {', '.join(transcript['other_languages'])}")
+    if transcript["prompted"]:
+        click.echo(f"told to expect: {', '.join(transcript['prompted'])}")
     speaking = None
     for segment in transcript["segments"]:
         if segment["speaker"] != speaking:

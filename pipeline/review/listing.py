@@ -20,6 +20,7 @@ DOING = {
     "normalise": "preparing sound and picture",
     "transcribe": "writing down what is said",
     "speakers": "finding who speaks",
+    "corrections": "applying the correction list",
     "themes": "finding themes",
     "clips": "looking for clips",
 }

@@ -23,7 +23,7 @@ Write = Callable[[Session], None]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One recording on its way through the stages."""
+    """One recording on its way through the stages; ``transcript`` is the one that the intake names, if any."""
 
     collection: Collection
     recording_id: int
@@ -31,6 +31,7 @@ class Work:
     kind: str
     duration_ms: int
     name: str
+    transcript: str = ""
 
 
 class Stage(Protocol):

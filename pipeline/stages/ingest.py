@@ -12,7 +12,7 @@ from db import models, store
 from media.errors import MediaError, NoSound
 from media.hashing import sha256_file
 from media.probe import MediaInfo, probe
-from pipeline import intake
+from pipeline import given, intake
 from pipeline.collection import Collection
 from pipeline.errors import ConfigError, IntakeError
 from pipeline.fingerprint import fingerprint
@@ -44,6 +44,7 @@ class Ingested:
     without_line: list[str] = field(default_factory=list)
     lines_without_file: list[str] = field(default_factory=list)
     intake_problems: list[str] = field(default_factory=list)
+    transcripts_of_none: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def ingest(collection: Collection, paths: Sequence[Path], announce: Announce) ->
             f"intake.csv line {line.line}: '{line.file}' is not in recordings/."
             for line in lines.without_file(matched)
         ]
+        found.transcripts_of_none = given.of_none(collection, found.works)
     return found
 
 
@@ -164,7 +166,15 @@ def _note(
         found.duplicates[stored] = twin.name
         return
     found.works.append(
-        Work(collection, recording.id, recording.sha256, recording.kind, recording.duration_ms, stored)
+        Work(
+            collection,
+            recording.id,
+            recording.sha256,
+            recording.kind,
+            recording.duration_ms,
+            stored,
+            line.transcript if line else "",
+        )
     )
 
 

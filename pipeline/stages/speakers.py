@@ -1,11 +1,17 @@
-"""Speakers: who spoke when, and which words are whose."""
+"""Speakers: who spoke when, and which words are whose.
+
+A transcript that was imported may say itself who speaks: then its labels decide whose the words are, and a voice
+that says most of a label's words takes its name, unless it has one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
 
 import numpy as np
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from db import models, store
@@ -20,6 +26,10 @@ from transcripts.speakers import Diarization, SpeakerHints, attribute, diarize
 from transcripts.speech import speech_spans
 
 VERSION = 1
+LABEL_SHARE = 0.05
+"""A label with less of the words is not counted as a voice: too little is heard of it."""
+_NO_NAME = re.compile(r"\w+ \d+|.")
+"""Labels that tell speakers apart but name none: "Speaker 2", "Q"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ class Speakers:
         speech = tuple(speech_spans(path))
         progress(0.2)
         hints = SpeakerHints(
-            count=work.collection.settings.speakers.count or None,
+            count=work.collection.settings.speakers.count or _labelled_voices(work),
             single=True if _method(work) == "self-recorded" else None,
         )
         found = diarize(path, speech, hints, lambda share: progress(0.2 + 0.8 * share))
@@ -58,6 +68,56 @@ class Speakers:
             _write(session, work.recording_id, speech, found)
 
         return write
+
+
+def _labelled_voices(work: Work) -> int | None:
+    """How many speak by the imported transcript's own account; None when it does not say, or names only one."""
+    with work.collection.sessions() as session:
+        row = store.current_transcript(session, work.recording_id)
+        words = Counter(_labels(session, row).values()) if row else Counter[str]()
+    count = sum(said >= LABEL_SHARE * words.total() for said in words.values())
+    return count if count > 1 else None
+
+
+def _labels(session: Session, row: models.Transcript) -> dict[str, str]:
+    """Who says each word, by its identity, as far as an imported transcript tells."""
+    segments = session.scalars(
+        select(models.Segment).where(models.Segment.transcript_id == row.id, models.Segment.label != "")
+    )
+    return {
+        str(word): segment.label
+        for segment in segments
+        for word in range(segment.first_word, segment.last_word + 1)
+    }
+
+
+def _named(transcript: Transcript, labels: dict[str, str]) -> dict[int, str]:
+    """The label of each voice that says mostly the words of one, and more of them than any other voice."""
+    said = Counter(
+        (segment.speaker, labels.get(word.id, ""))
+        for segment in transcript.segments
+        for word in segment.words
+    )
+    of_voice: Counter[int | None] = Counter()
+    for (speaker, _), count in said.items():
+        of_voice[speaker] += count
+    names: dict[int, str] = {}
+    for (speaker, label), count in said.most_common():
+        if speaker is not None and label and label not in names.values() and count * 2 > of_voice[speaker]:
+            names[speaker] = label
+    return names
+
+
+def _by_label(transcript: Transcript, labels: dict[str, str], names: dict[int, str]) -> Transcript:
+    """Give labelled segments to the voice of their label; where it has none, to nobody."""
+    numbers = {label: number for number, label in names.items()}
+    return replace(
+        transcript,
+        segments=tuple(
+            replace(segment, speaker=numbers.get(labels[segment.id])) if segment.id in labels else segment
+            for segment in transcript.segments
+        ),
+    )
 
 
 def _method(work: Work) -> str:
@@ -72,8 +132,13 @@ def _write(session: Session, recording_id: int, speech: tuple[Span, ...], found:
     attributed = {
         row.id: attribute(mapping.machine_transcript(session, row, attributed=False), found) for row in heard
     }
+    names: dict[int, dict[int, str]] = {}
+    for row in heard:
+        labels = _labels(session, row)
+        names[row.id] = _named(attributed[row.id], labels)
+        attributed[row.id] = _by_label(attributed[row.id], labels, names[row.id])
     seen = next(row for row in heard if row.current)
-    _replace_speakers(session, recording, found, attributed[seen.id])
+    _replace_speakers(session, recording, found, attributed[seen.id], names[seen.id])
     session.merge(
         models.Speech(
             recording_id=recording_id,
@@ -89,9 +154,13 @@ def _write(session: Session, recording_id: int, speech: tuple[Span, ...], found:
 
 
 def _replace_speakers(
-    session: Session, recording: models.Recording, found: Diarization, transcript: Transcript
+    session: Session,
+    recording: models.Recording,
+    found: Diarization,
+    transcript: Transcript,
+    names: dict[int, str],
 ) -> None:
-    """Put the voices found in the place of the earlier ones; a name or role an editor gave goes with its voice."""
+    """Put the voices found in the place of the earlier ones; a name or role that one had goes with its voice."""
     earlier = [
         (speaker, [Span(turn.start_ms, turn.end_ms) for turn in speaker.turns])
         for speaker in recording.speakers
@@ -110,8 +179,10 @@ def _replace_speakers(
         )
         spans = [turn.span for turn in found.turns if turn.speaker == voice.speaker]
         known = _same_voice(spans, earlier)
+        if not _NO_NAME.fullmatch(names.get(voice.speaker, "")):
+            row.name = names.get(voice.speaker, "")
         if known is not None:
-            row.name = known.name
+            row.name = known.name or row.name
             if known.role_by == "editor":
                 row.role, row.role_by = known.role, "editor"
         row.turns = mapping.turn_rows(found.turns, voice.speaker)

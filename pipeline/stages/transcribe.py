@@ -9,14 +9,16 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from db import models, store
-from pipeline import excerpts, indexing, mapping
+from pipeline import excerpts, given, indexing, mapping
 from pipeline.errors import NotFound
 from pipeline.fingerprint import fingerprint, of_file
+from pipeline.names import nfc
 from pipeline.stages import Progress, Work, Write
+from pipeline.vocabulary import terms
 from transcripts import engines
 from transcripts.engines import RecogniserOptions, Recognition
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class Transcribe:
             _language(work),
             settings.beam_size,
             _vocabulary(work),
+            # only when asked for, so that what was done without it stays done
+            *(["translate"] if _translate(work) else []),
+            *(["given", given.identity(path)] if (path := given.find(work)) else []),
         )
 
     def intact(self, work: Work) -> bool:
@@ -45,28 +50,33 @@ class Transcribe:
             return store.current_transcript(session, work.recording_id) is not None
 
     def run(self, work: Work, progress: Progress) -> Write:
-        """Hear the whole recording.
+        """Hear the whole recording; where there is a transcript already, find its words instead.
 
         Raises:
-            TranscriptsError: when the model, the language or the audio is not as it must be.
+            TranscriptsError: when the model, the language, the audio or the given transcript is not as it must be.
+            NotFound: when the intake names a transcript that is not there.
         """
         settings = work.collection.settings.transcription
         options = RecogniserOptions(
             model=_model_path(work, settings.model),
             language=_language(work) or None,
             vocabulary=_vocabulary(work),
+            translate=_translate(work),
             beam_size=settings.beam_size,
             seed=int(work.sha256[:8], 16),
         )
         recogniser = engines.load(settings.engine)
-        heard = recogniser.transcribe(
-            speech_path(work), options, lambda done_ms: progress(done_ms / max(1, work.duration_ms))
-        )
+        sound, tell = speech_path(work), lambda done_ms: progress(done_ms / max(1, work.duration_ms))
+        source = given.find(work)
+        if source is None:
+            heard = recogniser.transcribe(sound, options, tell)
+        else:
+            heard = recogniser.align(sound, given.read(work, source), options, tell)
         progress(1.0)
 
         def write(session: Session) -> None:
-            row = store.add_transcript(session, _row(work, heard))
-            _insert_words(session, row.id, heard)
+            row = store.add_transcript(session, _row(work, heard, source))
+            _insert_words(session, row, heard)
             if row.current:
                 transcript = mapping.machine_transcript(session, row)
                 indexing.index(session, row, transcript)
@@ -88,19 +98,25 @@ def speech_path(work: Work) -> Path:
         return work.collection.absolute(row.path)
 
 
-def _row(work: Work, heard: Recognition) -> models.Transcript:
+def _row(work: Work, heard: Recognition, source: Path | None) -> models.Transcript:
     return models.Transcript(
         recording_id=work.recording_id,
+        origin="import" if source else "machine",
+        source=work.collection.stored(source) if source else "",
         engine=heard.engine,
         model=heard.model,
         model_sha256=heard.model_sha256,
         language=heard.language,
         language_probability=heard.language_probability,
         revision=0,
+        prompted=list(heard.prompted),
+        other_languages=list(heard.other_languages),
+        translation=mapping.translation_rows(heard.translation),
     )
 
 
-def _insert_words(session: Session, transcript_id: int, heard: Recognition) -> None:
+def _insert_words(session: Session, row: models.Transcript, heard: Recognition) -> None:
+    transcript_id, labels = row.id, heard.labels or [""] * len(heard.measures)
     words = [
         {
             "transcript_id": transcript_id,
@@ -122,10 +138,11 @@ def _insert_words(session: Session, transcript_id: int, heard: Recognition) -> N
             "end_ms": segment.end_ms,
             "avg_logprob": measures.avg_logprob,
             "compression_ratio": measures.compression_ratio,
-            "no_speech_prob": measures.no_speech_prob,
+            "no_speech_prob": measures.no_speech_prob if row.origin == "machine" else None,
+            "label": nfc(label),
         }
-        for ordinal, (segment, measures) in enumerate(
-            zip(heard.transcript.segments, heard.measures, strict=True)
+        for ordinal, (segment, measures, label) in enumerate(
+            zip(heard.transcript.segments, heard.measures, labels, strict=True)
         )
     ]
     if words:
@@ -141,12 +158,17 @@ def _language(work: Work) -> str:
     return told or work.collection.settings.transcription.language
 
 
+def _translate(work: Work) -> bool:
+    """Whether an English text is wanted beside what is said; of a recording told in English there is none."""
+    return work.collection.settings.transcription.translate and _language(work).lower() not in (
+        "en",
+        "english",
+    )
+
+
 def _vocabulary(work: Work) -> tuple[str, ...]:
-    path = work.collection.root / "vocabulary.txt"
-    if not path.is_file():
-        return ()
-    lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return tuple(line for line in lines if line)
+    with work.collection.sessions() as session:
+        return terms(session.get_one(models.Recording, work.recording_id), work.collection.root)
 
 
 def _model_path(work: Work, model: str) -> str:

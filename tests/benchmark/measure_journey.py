@@ -20,7 +20,7 @@ from tests.journey.killing import killed_until_done
 from transcripts.model import Turn
 from transcripts.scoring import diarization_error, word_error_rate, word_speaker_errors
 
-STAGES = ("normalise", "transcribe", "speakers", "themes", "clips")
+STAGES = ("normalise", "transcribe", "speakers", "corrections", "themes", "clips")
 
 
 def main(quick: bool) -> int:

@@ -67,6 +67,8 @@ def _transcript(row: models.Transcript) -> dict[str, Any]:
             (one.first_word, one.last_word, one.start_ms, one.end_ms, one.avg_logprob) for one in row.segments
         ],
         "words": [(one.ordinal, one.start_ms, one.end_ms, one.text, one.probability) for one in row.words],
+        "edits": [(one.revision, one.kind, one.author, one.change, one.inverse) for one in row.edits],
+        "translation": [(one.start_ms, one.end_ms, one.text) for one in row.translation],
         "attributions": [(one.first_word, one.last_word) for one in row.attributions],
         "passages": [
             (

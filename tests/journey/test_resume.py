@@ -13,6 +13,7 @@ from tests.journey.killing import killed_until_done
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = two_recordings(tmp_path_factory.mktemp("undisturbed") / "collection")
+    (root / "corrections.txt").write_text("lunch club -> lunch and tea club\n")
     stories(root, "process")
     return root
 
@@ -26,6 +27,19 @@ def test_a_second_run_does_nothing_twice(undisturbed: Path) -> None:
     assert content(undisturbed) == before
     for path, mtime_ns in files.items():
         assert path.name == ".process.lock" or path.stat().st_mtime_ns == mtime_ns
+
+
+def test_a_changed_correction_list_changes_only_what_it_concerns(undisturbed: Path, tmp_path: Path) -> None:
+    root = tmp_path / "collection"
+    shutil.copytree(undisturbed, root)
+    assert "lunch and tea club" in stories(root, "export", "told", "--format", "txt").stdout
+    (root / "corrections.txt").write_text("lunch club -> supper club\n")
+    again = {row["recording"]: row["done"] for row in told(root, "process")["recordings"]}
+    assert again == {"recordings/told.wav": ["corrections", "themes", "clips"], "recordings/asked.mp4": []}
+    written = stories(root, "export", "told", "--format", "txt").stdout
+    assert ("supper club" in written, "tea" in written) == (True, False)
+    (kept,) = content(root)["recordings"][told(root, "show", "told")["sha256"]]["transcripts"]
+    assert [edit[1:3] for edit in kept["edits"]] == [("retext", "corrections.txt")] * 2
 
 
 def test_killed_at_random_moments_and_run_again(undisturbed: Path, tmp_path: Path) -> None:

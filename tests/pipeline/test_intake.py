@@ -52,6 +52,12 @@ def test_what_is_not_understood_is_told_with_its_line(tmp_path: Path, line: str,
     assert all(one.consent in ("public", "internal") for one in found.lines)
 
 
+def test_a_transcript_can_be_named_and_nobody_misses_the_column(tmp_path: Path) -> None:
+    named = read(tmp_path, f"{HEADER.strip()},transcript\n{LINE.strip()},transcripts/a b.vtt\n")
+    assert (named.lines[0].transcript, named.problems) == ("transcripts/a b.vtt", ())
+    assert read(tmp_path, HEADER + LINE).lines[0].transcript == ""
+
+
 @pytest.mark.parametrize("consent", ["yes", "", "PUBLISH", "no"])
 def test_an_unknown_consent_never_publishes(tmp_path: Path, consent: str) -> None:
     (line,) = read(tmp_path, HEADER + f"a.m4a,,,,,,,,,,{consent},\n").lines

@@ -233,8 +233,8 @@ def _recording(telling: Telling, source: Path, duration_ms: int) -> models.Recor
 
 
 def _runs(telling: Telling, recording: models.Recording) -> list[models.StageRun]:
-    states = ["failed"] if telling.failed else ["done"] * 5
-    stages = ("normalise", "transcribe", "speakers", "themes", "clips")
+    stages = ("normalise", "transcribe", "speakers", "corrections", "themes", "clips")
+    states = ["failed"] if telling.failed else ["done"] * len(stages)
     return [
         models.StageRun(
             recording_sha256=recording.sha256,

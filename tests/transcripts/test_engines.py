@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from transcripts import audio
 from transcripts.engines import (
     RecognisedSegment,
     RecogniserOptions,
@@ -17,8 +18,14 @@ from transcripts.engines import (
     load,
     resolve_model,
 )
+from transcripts.engines.aligning import APPENDED, PREPENDED, align
+from transcripts.engines.decoding import Decoder, Rules, Start
+from transcripts.engines.encoding import Encoder
+from transcripts.engines.hearing import Text, odd
+from transcripts.engines.listening import mels
 from transcripts.engines.straighten import heard, in_order, trimmed
-from transcripts.engines.stretches import stretches
+from transcripts.engines.values import Search, TimedWord
+from transcripts.engines.windows import windows
 from transcripts.errors import DeviceUnavailable, ModelDamaged, ModelUnavailable, UnknownLanguage
 from transcripts.model import Word
 from transcripts.scoring import word_error_rate, word_speaker_errors
@@ -29,7 +36,7 @@ from transcripts.speech import speech_spans
 DEMO = RecogniserOptions(model="demo")
 
 
-# Which stretches are heard
+# Which windows are heard
 MINUTE = 60_000
 
 
@@ -37,33 +44,177 @@ MINUTE = 60_000
     ("speech", "expected"),
     [
         ([], []),
-        ([Span(1_000, 2_000)], [Span(700, 2_300)]),
-        ([Span(100, 2_000)], [Span(0, 2_300)]),
-        ([Span(1_000, 2_000), Span(7_000, 8_000)], [Span(700, 8_300)]),
-        ([Span(1_000, 2_000), Span(7_001, 8_000)], [Span(700, 2_300), Span(6_701, 8_300)]),
-        ([Span(0, 100 * MINUTE)], [Span(0, 100 * MINUTE)]),
+        ([Span(1_000, 2_000)], [Span(760, 2_240)]),
+        ([Span(100, 2_000)], [Span(0, 2_240)]),
+        ([Span(1_000, 2_000), Span(6_000, 8_000)], [Span(760, 8_240)]),
+        ([Span(1_000, 2_000), Span(6_001, 8_000)], [Span(760, 2_240), Span(5_761, 8_240)]),
+        ([Span(99 * MINUTE, 100 * MINUTE - 31_000)], [Span(99 * MINUTE - 240, 100 * MINUTE - 30_760)]),
+        ([Span(100 * MINUTE - 900, 100 * MINUTE)], [Span(100 * MINUTE - 1_140, 100 * MINUTE)]),
     ],
-    ids=["none", "one", "at the start", "short silence", "long silence", "past the end"],
+    ids=["none", "one", "near the start", "short silence", "long silence", "long speech", "at the end"],
 )
-def test_stretches_hold_speech_and_short_silence(speech, expected):
-    found = stretches(speech, 100 * MINUTE)
-    if len(speech) == 1 and speech[0].duration_ms == 100 * MINUTE:
-        assert len(found) == 10
-        assert (found[0].start_ms, found[-1].end_ms) == (0, 100 * MINUTE)
-    else:
-        assert found == expected
+def test_windows_hold_speech_and_short_silence(speech, expected):
+    assert windows(speech, 100 * MINUTE) == expected
 
 
-def test_long_talk_is_parted_at_its_widest_silence():
-    pauses = {7: 2_000, 3: 1_000}  # after so many minutes of speech
+def test_windows_hold_all_speech_and_never_more_than_thirty_seconds():
+    draw = np.random.default_rng(5)
+    for _ in range(50):
+        speech, at_ms = [], 0
+        for _ in range(int(draw.integers(1, 60))):
+            at_ms += int(draw.choice([0, 100, 300, 700, 2_000, 9_000]))
+            speech.append(Span(at_ms, at_ms + int(draw.integers(200, 29_000))))
+            at_ms = speech[-1].end_ms
+        found = windows(speech, at_ms)
+        assert all(one.duration_ms <= 30_000 for one in found)
+        assert all(one.end_ms <= other.start_ms for one, other in pairwise(found))
+        assert all(any((one & part) == part for one in found) for part in speech)
+
+
+def test_a_full_window_is_cut_at_its_widest_silence():
+    pauses = {3: 900, 4: 2_000, 5: 900}  # before the stretches of these numbers, each of 5 s
     speech, at_ms = [], 0
-    for minute in range(12):
-        at_ms += pauses.get(minute, 500)
-        speech.append(Span(at_ms, at_ms + MINUTE))
-        at_ms += MINUTE
-    first, second = stretches(speech, at_ms)
-    assert first.end_ms == speech[6].end_ms + 300
-    assert second.start_ms == speech[7].start_ms - 300
+    for number in range(8):
+        at_ms += pauses.get(number, 400)
+        speech.append(Span(at_ms, at_ms + 5_000))
+        at_ms += 5_000
+    first, second = windows(speech, at_ms)
+    assert first.end_ms == speech[3].end_ms + 240
+    assert second.start_ms == speech[4].start_ms - 240
+
+
+# Whisper's own functions, window by window, are what the batches are held to
+@pytest.fixture(scope="module")
+def heard_by_the_library(interview, mixed_interview):
+    import torch
+    import whisper
+
+    model = whisper.load_model(str(builtin_path("demo")), device="cpu")
+    sounds = [audio.load(talk.path, start, start + length) for talk, start, length in (
+        (interview, 0, 30_000), (interview, 9_000, 21_000), (mixed_interview, 0, 30_000), (mixed_interview, 0, 6_000),
+    )]  # fmt: skip
+    spectra = mels([*sounds, np.zeros(48_000, np.float32)], 80, "cpu")
+    with torch.inference_mode():
+        features = model.encoder(spectra)
+    return model, spectra, features
+
+
+def test_the_encoder_is_the_librarys(heard_by_the_library):
+    import torch
+
+    model, spectra, features = heard_by_the_library
+    exact = Encoder(model, torch.float32)(spectra)
+    assert torch.allclose(exact, features, atol=1e-4)
+    rough = Encoder(model, torch.bfloat16)(spectra).float()
+    assert (rough - features).norm() / features.norm() < 0.05
+
+
+@pytest.mark.parametrize("beams", [1, 2, 5])
+def test_batches_find_what_the_library_finds_alone(heard_by_the_library, beams):
+    import torch
+    import whisper
+
+    model, spectra, features = heard_by_the_library
+    tokenizer = whisper.tokenizer.get_tokenizer(False)
+    start = Start(tuple(tokenizer.sot_sequence), 0, Rules(tokenizer))
+    found = Decoder(model, torch.float32).decode(features, start, Search(beams))
+    options = whisper.DecodingOptions(language="en", fp16=False, beam_size=beams if beams > 1 else None)
+    for one, spectrum in zip(found, spectra, strict=True):
+        alone = whisper.decode(model, spectrum, options)
+        assert list(one.tokens) == alone.tokens
+        assert one.avg_logprob == pytest.approx(alone.avg_logprob, abs=1e-3)
+        assert one.no_speech_prob == pytest.approx(alone.no_speech_prob, abs=1e-3)
+
+
+def test_a_prompt_stands_before_the_text_as_in_the_library(heard_by_the_library):
+    import torch
+    import whisper
+
+    model, spectra, features = heard_by_the_library
+    tokenizer = whisper.tokenizer.get_tokenizer(False)
+    prompt = tokenizer.encode(" We talked about carers.")
+    before = (tokenizer.sot_prev, *prompt, *tokenizer.sot_sequence)
+    start = Start(before, len(prompt) + 1, Rules(tokenizer))
+    found = Decoder(model, torch.float32).decode(features, start, Search())
+    options = whisper.DecodingOptions(language="en", fp16=False, prompt=prompt)
+    for one, spectrum in zip(found, spectra, strict=True):
+        alone = whisper.decode(model, spectrum, options)
+        assert list(one.tokens) == alone.tokens
+        assert one.no_speech_prob == pytest.approx(alone.no_speech_prob, abs=1e-3)
+
+
+def test_sampling_is_repeatable_and_differs_by_its_seed(heard_by_the_library):
+    import torch
+    import whisper
+
+    model, _, features = heard_by_the_library
+    tokenizer = whisper.tokenizer.get_tokenizer(False)
+    start = Start(tuple(tokenizer.sot_sequence), 0, Rules(tokenizer))
+    decoder = Decoder(model, torch.float32)
+
+    def drawn(seed):
+        return decoder.decode(features, start, Search(1, 1.0, 3), torch.Generator().manual_seed(seed))
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
+def test_words_are_aligned_as_the_library_aligns_them(heard_by_the_library):
+    import torch
+    import whisper
+    from whisper.timing import find_alignment, merge_punctuations
+
+    model, spectra, features = heard_by_the_library
+    tokenizer = whisper.tokenizer.get_tokenizer(False)
+    texts = [
+        tokenizer.encode(text)
+        for text in (" It was very lonely.", " Small things, and carers.", "", " Yes", " I")
+    ]
+    states = [1_500, 700, 1_500, 300, 150]
+    found = align(Decoder(model, torch.float32), tokenizer, features, texts, states)
+    for words, text, spectrum, count in zip(found, texts, spectra, states, strict=True):
+        alone = find_alignment(model, tokenizer, text, spectrum, 2 * count)
+        merge_punctuations(alone, PREPENDED, APPENDED)
+        alone = [one for one in alone if one.word]
+        assert [one.text for one in words] == [one.word for one in alone]
+        assert [one.start_ms for one in words] == pytest.approx([one.start * 1000 for one in alone])
+        assert [one.end_ms for one in words] == pytest.approx([one.end * 1000 for one in alone])
+        assert [one.probability for one in words] == pytest.approx(
+            [one.probability for one in alone], abs=1e-3
+        )
+
+
+# Which windows are heard again
+@pytest.mark.parametrize(
+    ("logprob", "ratio", "silence", "doubtful", "silent"),
+    [
+        (-0.2, 1.5, 0.0, False, False),
+        (-1.2, 1.5, 0.0, True, False),
+        (-0.2, 2.5, 0.0, True, False),
+        (-1.2, 1.5, 0.7, False, True),
+        (-1.2, 2.5, 0.7, True, True),
+        (-0.2, 1.5, 0.7, False, False),
+    ],
+)
+def test_what_looks_wrong_is_heard_again(logprob, ratio, silence, doubtful, silent):
+    text = Text((), SegmentMeasures(logprob, ratio, silence))
+    assert (text.doubtful, text.silent) == (doubtful, silent)
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([(0, 300), (300, 700), (700, 900)], False),
+        ([(0, 0), (0, 0), (0, 900), (900, 1_200)], True),
+        ([(0, 0), (0, 900)], False),
+        ([(0, 8_000), (8_000, 8_200), (8_200, 8_600)], True),
+        ([(at, at + 300) for at in range(0, 9_000, 300)] + [(9_000, 9_000)] * 2, False),
+        ([(at, at + 300) for at in range(0, 9_000, 300)] + [(9_000, 9_000)] * 3, True),
+    ],
+)
+def test_impossible_lengths_are_noticed(spans, expected):
+    words = [TimedWord(" word", start, end, 0.4, 1) for start, end in spans]
+    assert odd(words) is expected
 
 
 # What becomes of words

@@ -5,14 +5,18 @@ Loading this package is cheap; an engine's libraries are imported when it transc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from transcripts.errors import ModelUnavailable
-from transcripts.model import Transcript, Word
+from transcripts.model import Transcript, TranslatedLine, Word
+from transcripts.span import Span
+
+if TYPE_CHECKING:
+    from transcripts.formats.reading import Line
 
 Progress = Callable[[int], None]
 """Told how many milliseconds of the recording are done, never fewer than before."""
@@ -29,7 +33,7 @@ class RecogniserOptions:
 
     ``language`` is a code ("sv") or an English name ("Swedish"), None to find it. ``vocabulary`` holds names
     and terms to expect, the most important first. ``device`` is torch's name, None for a GPU where there is
-    one.
+    one. ``translate`` asks for an English text besides, where another language is spoken.
     """
 
     model: str = "small"
@@ -38,6 +42,7 @@ class RecogniserOptions:
     beam_size: int = 5
     device: str | None = None
     seed: int = 0
+    translate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,11 @@ class Recognition:
 
     ``transcript`` is cut into sentences, ``measures`` holds one for each. ``language_probability`` is 1 when
     the language was given or the model knows only one. ``prompted`` are the terms of the vocabulary that the
-    model was really given: the rest did not fit, or the model takes no prompt.
+    model was really given: the rest did not fit, or the model takes no prompt. ``other_languages`` are codes of
+    languages that a good part of the recording seems to be in besides. ``translation`` is the English text that was
+    asked for: lines in order and apart from each other, in the same windows and nowhere but in speech; it has no
+    measures, and knows nothing of the vocabulary. ``labels`` are of a given text only: who speaks in each segment, as
+    its lines say, "" where they do not.
     """
 
     transcript: Transcript
@@ -91,6 +100,9 @@ class Recognition:
     model_sha256: str
     measures: tuple[SegmentMeasures, ...]
     prompted: tuple[str, ...] = ()
+    other_languages: tuple[str, ...] = ()
+    translation: tuple[TranslatedLine, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 class Recogniser(Protocol):
@@ -112,6 +124,35 @@ class Recogniser(Protocol):
             ModelDamaged: the weights hold no working model.
             DeviceUnavailable: the device asked for does not exist.
             UnknownLanguage: the model cannot write the language asked for.
+            CannotTranslate: a translation is asked of a model that makes none.
+        """
+        ...
+
+    def align(
+        self,
+        path: Path,
+        lines: Sequence[Line],
+        options: RecogniserOptions,
+        progress: Progress | None = None,
+    ) -> Recognition:
+        """Find when each word of a given text is said: the words stay as they are, all of them, in order.
+
+        A word that the sound does not hold has a probability near zero and a time between its neighbours,
+        perhaps none. No segment is of two speakers of the lines. ``no_speech_prob`` is 0 in all measures, and
+        nothing is translated.
+
+        Raises:
+            AudioUnreadable, ModelUnavailable, ModelDamaged, DeviceUnavailable, UnknownLanguage: as above.
+        """
+        ...
+
+    def align_segment(
+        self, path: Path, span: Span, text: str, options: RecogniserOptions
+    ) -> tuple[Word, ...]:
+        """When each word of a text is said that somebody wrote down for a span; numbered from 0.
+
+        Raises:
+            AudioUnreadable, ModelUnavailable, ModelDamaged, DeviceUnavailable, UnknownLanguage: as above.
         """
         ...
 
@@ -122,9 +163,10 @@ def load(engine: str = "whisper") -> Recogniser:
     Raises:
         ValueError: no engine has this name.
     """
+    from transcripts.engines.faster_whisper import FasterWhisper
     from transcripts.engines.openai_whisper import OpenAIWhisper
 
-    engines: dict[str, type[Recogniser]] = {"whisper": OpenAIWhisper}
+    engines: dict[str, type[Recogniser]] = {"whisper": OpenAIWhisper, "faster-whisper": FasterWhisper}
     if engine not in engines:
         raise ValueError(f'no engine is called "{engine}"; there is: {", ".join(engines)}')
     return engines[engine]()

@@ -1,0 +1,110 @@
+"""When each word of a text was said: cross-attention and dynamic time warping, for many windows at once.
+
+The method is openai-whisper's ``timing.find_alignment``; here the encoder's states that the decoder heard are used
+again, and the texts of a batch are read together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from transcripts.engines.decoding import Decoder
+from transcripts.engines.values import MS_A_STATE, TimedWord
+
+MEDIAN_WIDTH = 7
+PREPENDED = "\"'“¿([{-"
+APPENDED = "\"'.。,，!！?？:：”)]}、"
+
+
+@torch.inference_mode()
+def align(
+    decoder: Decoder,
+    tokenizer: Any,
+    features: Tensor,
+    texts: Sequence[Sequence[int]],
+    states: Sequence[int],
+) -> list[list[TimedWord]]:
+    """Words with times for each window.
+
+    Args:
+        decoder: of the model that the features come from.
+        tokenizer: openai-whisper's, with the language of the text.
+        features: the encoder's states (windows, states, width).
+        texts: the tokens of each window's text, without timestamps; a text too long for the context is cut.
+        states: how many of each window's states hold sound; the rest is padding.
+    """
+    sot = list(tokenizer.sot_sequence)
+    cut = cut_to_fit(tokenizer, decoder.context, texts)
+    found: list[list[TimedWord]] = [[] for _ in cut]
+    spoken = [row for row, text in enumerate(cut) if text]
+    if not spoken:
+        return found
+    longest = max(len(cut[row]) for row in spoken)
+    rows = [
+        [*sot, tokenizer.no_timestamps, *cut[row], *[tokenizer.eot] * (1 + longest - len(cut[row]))]
+        for row in spoken
+    ]
+    given = torch.tensor(rows, device=decoder.device)
+    read, products, _ = decoder.read(given, decoder.memory(features[spoken]))
+    for place, row in enumerate(spoken):
+        text, first = cut[row], len(sot)
+        scores = decoder.scores(read[place, first : first + len(text)])[:, : tokenizer.eot]
+        wanted = torch.tensor(text, device=decoder.device)
+        chances = (scores.gather(1, wanted[:, None])[:, 0] - scores.logsumexp(-1)).exp()
+        path = _path(products[place, :, : first + len(text) + 2, : max(1, states[row])], first)
+        found[row] = words(tokenizer, text, path, chances.tolist())
+    return found
+
+
+def cut_to_fit(tokenizer: Any, context: int, texts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """As much of each text as can be read with what stands before it and behind it; ``context`` in tokens."""
+    room = context - len(tokenizer.sot_sequence) - 2
+    return [list(text)[:room] for text in texts]
+
+
+def _path(products: Tensor, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which token sounds in which state: the cheapest way through the attention, (steps,) and (steps,)."""
+    from whisper.timing import dtw, median_filter
+
+    weights = products.float().softmax(-1)
+    deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
+    weights = median_filter((weights - mean) / deviation.clamp(min=1e-8), MEDIAN_WIDTH)
+    matrix = weights.mean(0)[first:-1]
+    tokens, states = dtw(-matrix)
+    return tokens, states
+
+
+def words(
+    tokenizer: Any, text: list[int], path: tuple[np.ndarray, np.ndarray], chances: Sequence[float]
+) -> list[TimedWord]:
+    """The words of a text with their times.
+
+    Args:
+        tokenizer: openai-whisper's, with the language of the text.
+        text: its tokens, without timestamps and without an end.
+        path: which token, the end's included, sounds in which state: (steps,) and (steps,).
+        chances: the probability of each token.
+    """
+    from whisper.timing import WordTiming, merge_punctuations
+
+    tokens, states = path
+    texts, of_words = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
+    ends = np.cumsum([len(part) for part in of_words])
+    jumps = np.pad(np.diff(tokens), (1, 0), constant_values=1).astype(bool)
+    times_ms = states[jumps] * MS_A_STATE
+    timings, begin = [], 0
+    for word, part, end in zip(texts[:-1], of_words[:-1], ends[:-1].tolist(), strict=True):
+        chance = float(np.mean(chances[begin:end]))
+        timings.append(WordTiming(word, part, float(times_ms[begin]), float(times_ms[end]), chance))
+        begin = end
+    merge_punctuations(timings, PREPENDED, APPENDED)
+    return [
+        TimedWord(one.word, round(one.start), round(one.end), one.probability, len(one.tokens))
+        for one in timings
+        if one.word
+    ]

@@ -1,0 +1,461 @@
+"""Whisper's decoder for many windows at once, over the weights of an unmodified openai-whisper model.
+
+The text is what ``whisper.decode`` finds for each window alone: the same rules for timestamps, the same greedy,
+sampling and beam search (Radford et al. 2022, section 4.5; openai-whisper's ``decoding.py``). What differs is the work:
+weights are converted once, keys and values of the sound are shared by a window's beams, the caches of what was said
+are written in place, and a beam that changes its past copies only the part in which the beams differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own convention)
+from torch import Tensor
+
+from transcripts.engines.values import Decoded, Search
+
+MAX_INITIAL_TIMESTAMP = 50
+"""A window's first timestamp is at most this many steps of 20 ms."""
+FINISHED_SHARE = 0.25
+"""From this share of finished windows on, the rest go on in a smaller batch."""
+_CHUNK = 64
+_NEVER = float("-inf")
+
+
+class _Layer(NamedTuple):
+    """Weights of one decoder layer in the working precision; norms stay in float32."""
+
+    norm: Any
+    qkv: tuple[Tensor, Tensor]
+    out: tuple[Tensor, Tensor]
+    cross_norm: Any
+    cross_query: tuple[Tensor, Tensor]
+    cross_key: tuple[Tensor, None]
+    cross_value: tuple[Tensor, Tensor]
+    cross_out: tuple[Tensor, Tensor]
+    mlp_norm: Any
+    up: tuple[Tensor, Tensor]
+    down: tuple[Tensor, Tensor]
+
+
+Memory = list[tuple[Tensor, Tensor]]
+"""For each layer the keys (windows, heads, width, states) and values (windows, heads, states, width) of the sound."""
+
+
+class Decoder:
+    """The text half of a Whisper, ready to read many windows side by side."""
+
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+        """Take the weights of a ``whisper.model.Whisper`` over in ``dtype``."""
+        decoder, dims = model.decoder, model.dims
+        self.dtype, self.device, self.context = dtype, model.device, int(dims.n_text_ctx)
+        self.heads, self.width = int(dims.n_text_head), int(dims.n_text_state)
+        self.embedding: Tensor = decoder.token_embedding.weight.detach().to(dtype)
+        self.positions: Tensor = decoder.positional_embedding.detach().float()
+        self.norm = _Norm(decoder.ln)
+        self.layers = [self._layer(block) for block in decoder.blocks]
+        self.aligned = [tuple(pair) for pair in model.alignment_heads.indices().T.tolist()]
+
+    def _layer(self, block: Any) -> _Layer:
+        scale = (self.width // self.heads) ** -0.5
+
+        def taken(layer: Any, factor: float = 1.0) -> tuple[Tensor, Tensor]:
+            bias = torch.zeros(layer.weight.shape[0]) if layer.bias is None else layer.bias.detach()
+            weight = (layer.weight.detach().float() * factor).to(self.dtype)
+            return weight, (bias.to(self.device).float() * factor).to(self.dtype)
+
+        own, sound = block.attn, block.cross_attn
+        parts = [taken(own.query, scale), taken(own.key), taken(own.value)]
+        return _Layer(
+            _Norm(block.attn_ln),
+            (torch.cat([w for w, _ in parts]), torch.cat([b for _, b in parts])),
+            taken(own.out),
+            _Norm(block.cross_attn_ln),
+            taken(sound.query, scale),
+            (taken(sound.key)[0], None),
+            taken(sound.value),
+            taken(sound.out),
+            _Norm(block.mlp_ln),
+            taken(block.mlp[0]),
+            taken(block.mlp[2]),
+        )
+
+    # ---- one pass ----
+
+    def memory(self, features: Tensor) -> Memory:
+        """What every layer looks up in the sound; ``features`` (windows, states, width)."""
+        features = features.to(self.dtype)
+        found = []
+        for layer in self.layers:
+            key = self._split(F.linear(features, *layer.cross_key)).transpose(-1, -2).contiguous()
+            value = self._split(F.linear(features, *layer.cross_value)).contiguous()
+            found.append((key, value))
+        return found
+
+    def read(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Read whole texts at once: states, the aligned heads' products, and each layer's keys and values.
+
+        Args:
+            tokens: (windows, length); what stands behind a text's end changes nothing before it.
+            memory: of the same windows.
+
+        Returns:
+            states (windows, length, width) for ``scores``; products (windows, heads, length, states) of the model's
+            alignment heads before their softmax; keys and values (2, windows, heads, length, width) of each layer.
+        """
+        states = self._embedded(tokens, 0)
+        products, kept = [], []
+        for number, (layer, (key, value)) in enumerate(zip(self.layers, memory, strict=True)):
+            qkv = F.linear(layer.norm(states, self.dtype), *layer.qkv)
+            query, own_key, own_value = (self._split(part) for part in qkv.chunk(3, -1))
+            own = F.scaled_dot_product_attention(query, own_key, own_value, is_causal=True, scale=1.0)
+            states = states + F.linear(_joined(own), *layer.out)
+            kept.append(torch.stack([own_key, own_value]))
+            query = self._split(F.linear(layer.cross_norm(states, self.dtype), *layer.cross_query))
+            scores = query @ key
+            products += [scores[:, head] for of, head in self.aligned if of == number]
+            states = states + F.linear(_joined(_weighted(scores, value)), *layer.cross_out)
+            states = self._thought(layer, states)
+        return states, torch.stack(products, 1), kept
+
+    def scores(self, states: Tensor) -> Tensor:
+        """The logits (..., vocabulary), float32, of states (..., width)."""
+        return F.linear(self.norm(states, self.dtype), self.embedding).float()
+
+    def _embedded(self, tokens: Tensor, at: int) -> Tensor:
+        return F.embedding(tokens, self.embedding).float() + self.positions[at : at + tokens.shape[1]]
+
+    def _thought(self, layer: _Layer, states: Tensor) -> Tensor:
+        inner = F.gelu(F.linear(layer.mlp_norm(states, self.dtype), *layer.up))
+        return states + F.linear(inner, *layer.down)
+
+    def _split(self, states: Tensor) -> Tensor:
+        """(rows, length, width) -> (rows, heads, length, width of a head)."""
+        return states.view(*states.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def step(self, tokens: Tensor, at: int, caches: list[Tensor], memory: Memory) -> Tensor:
+        """Read one more token of every hypothesis: its state (hypotheses, width).
+
+        Args:
+            tokens: (hypotheses,), the hypotheses of a window side by side.
+            at: the position of the token in the text context.
+            caches: for each layer (2, hypotheses, heads, context, width of a head); written at ``at``.
+            memory: of the windows.
+        """
+        states = self._embedded(tokens[:, None], at)
+        for layer, cache, (key, value) in zip(self.layers, caches, memory, strict=True):
+            qkv = F.linear(layer.norm(states, self.dtype), *layer.qkv)
+            query, own_key, own_value = (self._split(part) for part in qkv.chunk(3, -1))
+            cache[0, :, :, at : at + 1] = own_key
+            cache[1, :, :, at : at + 1] = own_value
+            products = query @ cache[0, :, :, : at + 1].transpose(-1, -2)
+            own = _weighted(products, cache[1, :, :, : at + 1])
+            states = states + F.linear(_joined(own), *layer.out)
+            query = F.linear(layer.cross_norm(states, self.dtype), *layer.cross_query)
+            # a window's hypotheses are rows of one product with its sound
+            query = self._split(query.view(key.shape[0], -1, self.width))
+            heard = _joined(_weighted(query @ key, value)).reshape(states.shape)
+            states = states + F.linear(heard, *layer.cross_out)
+            states = self._thought(layer, states)
+        return states[:, 0]
+
+    # ---- the search ----
+
+    @torch.inference_mode()
+    def decode(
+        self, features: Tensor, start: Start, search: Search, generator: torch.Generator | None = None
+    ) -> list[Decoded]:
+        """Find the text of every window.
+
+        Args:
+            features: the encoder's states (windows, states, width).
+            start: what stands before the text, the same for all windows, and what may be written.
+            search: greedy, sampling or beams.
+            generator: for sampling.
+        """
+        memory = self.memory(features)
+        windows, width, before = len(features), search.width, len(start.tokens)
+        longest = min(self.context, before + self.context // 2)  # of the whole, as in the library
+        first = torch.tensor(start.tokens, device=self.device).expand(windows, -1)
+        states, _, kept = self.read(first, memory)
+        silence = self.scores(states[:, start.sot]).softmax(-1)[:, start.rules.no_speech]
+        caches = []
+        for layer in kept:
+            cache = layer.new_empty(2, windows * width, self.heads, longest, layer.shape[-1])
+            cache[:, :, :, :before] = layer.repeat_interleave(width, 1)
+            caches.append(cache)
+        hypotheses = _Hypotheses(start.rules, search, windows, self.device, generator)
+        scores = self.scores(states[:, -1]).repeat_interleave(width, 0)
+        at = before
+        while True:
+            hypotheses.extend(scores)
+            if hypotheses.done.all() or at == longest - 1:
+                break
+            rows = hypotheses.compact()
+            if rows is not None:
+                each = (rows[:, None] * width + torch.arange(width, device=self.device)).flatten()
+                memory = [(key[rows], value[rows]) for key, value in memory]
+                caches = [cache[:, each] for cache in caches]
+            self._repast(caches, hypotheses, before, at)
+            scores = self.scores(self.step(hypotheses.last, at, caches, memory))
+            at += 1
+        texts = hypotheses.best()
+        return [
+            Decoded(tuple(tokens), total / (len(tokens) + 1), float(probability))
+            for (tokens, total), probability in zip(texts, silence, strict=True)
+        ]
+
+    @staticmethod
+    def _repast(caches: list[Tensor], hypotheses: _Hypotheses, before: int, at: int) -> None:
+        """Give every hypothesis its own past: only what lies behind the beams' common beginning can differ."""
+        moved = hypotheses.moved
+        if moved is None:
+            return
+        common = before + hypotheses.common
+        if common < at:
+            for cache in caches:
+                cache[:, :, :, common:at] = cache[:, moved, :, common:at]
+
+
+class _Norm:
+    """Layer norm of float32 states, in the working precision."""
+
+    def __init__(self, layer: Any) -> None:
+        self.weight, self.bias = layer.weight.detach().float(), layer.bias.detach().float()
+
+    def __call__(self, states: Tensor, dtype: torch.dtype) -> Tensor:
+        return F.layer_norm(states, self.weight.shape, self.weight, self.bias).to(dtype)
+
+
+def _weighted(products: Tensor, value: Tensor) -> Tensor:
+    return products.float().softmax(-1).to(value.dtype) @ value
+
+
+def _joined(states: Tensor) -> Tensor:
+    """(rows, heads, length, width of a head) -> (rows, length, width)."""
+    return states.transpose(1, 2).flatten(2)
+
+
+# ---- what may be written ----
+
+
+class Rules:
+    """Which token may follow, for many hypotheses at once: Whisper's rules for blanks, symbols and timestamps."""
+
+    def __init__(self, tokenizer: Any, device: torch.device | str = "cpu") -> None:
+        """Rules for a text with timestamps in this tokenizer's vocabulary."""
+        self.eot, self.first_time = int(tokenizer.eot), int(tokenizer.timestamp_begin)
+        self.no_speech = int(tokenizer.no_speech)
+        # the library leaves languages possible, which warm sampling may then draw
+        special = range(self.eot + 1, self.first_time)
+        self.never = torch.tensor(sorted({*tokenizer.non_speech_tokens, *special}), device=device)
+        self.never_first = torch.tensor([*tokenizer.encode(" "), self.eot], device=device)
+
+    def apply(self, scores: Tensor, state: _Times, first: bool) -> None:
+        """Make what may not follow impossible, in place; ``scores`` (hypotheses, vocabulary) are logits."""
+        begin = self.first_time
+        scores[:, self.never] = _NEVER
+        if first:
+            scores[:, self.never_first] = _NEVER
+            scores[:, :begin] = _NEVER
+            scores[:, begin + MAX_INITIAL_TIMESTAMP + 1 :] = _NEVER
+            return
+        steps = torch.arange(scores.shape[1] - begin, device=scores.device)
+        lowest = state.latest + (~(state.timed & ~state.paired)).long()
+        scores[:, begin:].masked_fill_(
+            (steps < lowest[:, None]) | (state.timed & state.paired)[:, None], _NEVER
+        )
+        for row in (state.timed & ~state.paired).nonzero()[:, 0].tolist():
+            scores[row, : self.eot] = _NEVER
+        # a timestamp is due when all of them together are more likely than any one word
+        due = scores[:, begin:].logsumexp(-1) > scores[:, :begin].amax(-1)
+        for row in due.nonzero()[:, 0].tolist():
+            scores[row, :begin] = _NEVER
+
+
+@dataclass
+class _Times:
+    """Of each hypothesis: whether its last token is a timestamp, whether the one before is, and its latest time."""
+
+    timed: Tensor
+    paired: Tensor
+    latest: Tensor
+
+    def follow(self, rows: Tensor | None, tokens: Tensor, first_time: int) -> None:
+        """Continue the hypotheses ``rows`` (None: each itself) with these tokens."""
+        if rows is not None:
+            self.timed, self.latest = self.timed[rows], self.latest[rows]
+        time = tokens - first_time
+        self.paired, self.timed = self.timed, time >= 0
+        self.latest = torch.where(self.timed, time, self.latest)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What stands before the text: tokens, the place of the start of transcript among them, and the rules."""
+
+    tokens: tuple[int, ...]
+    sot: int
+    rules: Rules
+
+
+class _Hypotheses:
+    """The texts under way, ``width`` for each window side by side, and those that are finished."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        search: Search,
+        windows: int,
+        device: torch.device,
+        generator: torch.Generator | None,
+    ) -> None:
+        self.rules, self.search, self.generator, self.device = rules, search, generator, device
+        width, count = search.width, windows * search.width
+        self.width = width
+        self.totals = torch.zeros(windows, width, device=device)
+        self.tokens = torch.zeros(count, 0, dtype=torch.long, device=device)
+        yes = torch.ones(count, dtype=torch.bool, device=device)
+        # before the first token both count as timestamps: whisper's rule for a pair
+        self.times = _Times(yes, yes, torch.full((count,), -1, device=device))
+        self.ended = torch.zeros(count, dtype=torch.bool, device=device)
+        self.done = torch.zeros(windows, dtype=torch.bool, device=device)
+        self.numbers = list(range(windows))  # of the windows still here
+        self.finished: list[list[tuple[list[int], float]]] = [[] for _ in range(windows)]
+        self.moved: Tensor | None = None
+        self.common = 0
+
+    @property
+    def last(self) -> Tensor:
+        """The newest token of each hypothesis."""
+        return self.tokens[:, -1]
+
+    def extend(self, scores: Tensor) -> None:
+        """Add a token to every hypothesis; ``scores`` (hypotheses, vocabulary) are logits."""
+        first = self.tokens.shape[1] == 0
+        self.rules.apply(scores, self.times, first)
+        if self.search.temperature > 0:
+            self._draw(scores)
+        elif self.width == 1:
+            best, token = scores.max(-1)
+            self._add(token, best - scores.logsumexp(-1))
+        else:
+            self._beams(scores, first)
+
+    def _draw(self, scores: Tensor) -> None:
+        chances = (scores / self.search.temperature).softmax(-1)
+        token = torch.multinomial(chances.cpu(), 1, generator=self.generator).to(self.device)[:, 0]
+        self._add(token, scores.gather(1, token[:, None])[:, 0] - scores.logsumexp(-1))
+
+    def _add(self, token: Tensor, logprob: Tensor) -> None:
+        """Each hypothesis goes on by itself; one that ended stays as it is."""
+        token = torch.where(self.ended, self.rules.eot, token)
+        self.totals += torch.where(self.ended, 0.0, logprob).view_as(self.totals)
+        self.ended = self.ended | (token == self.rules.eot)
+        self.tokens = torch.cat([self.tokens, token[:, None]], 1)
+        self.times.follow(None, token, self.rules.first_time)
+        self.done = self.ended.view(-1, self.width).all(-1)
+
+    def _beams(self, scores: Tensor, first: bool) -> None:
+        width = self.width
+        best, tokens = _topmost(scores, width + 1)
+        best = best - scores.logsumexp(-1, keepdim=True) + self.totals.view(-1, 1)
+        windows = len(self.totals)
+        if first:  # all hypotheses of a window are still the same
+            best.view(windows, width, -1)[:, 1:] = _NEVER
+        totals, order = best.view(windows, -1).topk(2 * width if not first else width + 1)
+        rows = order // (width + 1)
+        tokens = tokens.view(windows, -1).gather(1, order)
+        each, which, what, much = [], [], totals.tolist(), rows.tolist()
+        written = tokens.tolist()
+        for window in range(windows):
+            kept, ended = self._choose(what[window], much[window], written[window])
+            if not self.done[window]:
+                self._finish(window, ended)
+            for row, token, total in kept:
+                each.append(window * width + row)
+                which.append(token)
+                self.totals[window, len(each) - 1 - window * width] = total
+        moved = torch.tensor(each, device=self.device)
+        chosen = torch.tensor(which, device=self.device)
+        same = torch.equal(moved, torch.arange(len(moved), device=self.device))
+        self.moved = None if same else moved
+        past = self.tokens if same else self.tokens[moved]
+        alike = (past.view(windows, width, -1) == past.view(windows, width, -1)[:, :1]).all(1).all(0)
+        self.common = int(alike.long().cumprod(0).sum()) if alike.numel() else 0
+        self.tokens = torch.cat([past, chosen[:, None]], 1)
+        self.times.follow(moved, chosen, self.rules.first_time)
+
+    def _choose(
+        self, totals: list[float], rows: list[int], tokens: list[int]
+    ) -> tuple[list[tuple[int, int, float]], list[tuple[int, float]]]:
+        """The best continuations of a window, and the ends that are better than the last of them."""
+        kept: list[tuple[int, int, float]] = []
+        ended = []
+        for total, row, token in zip(totals, rows, tokens, strict=True):
+            if token == self.rules.eot:
+                ended.append((row, total))
+            else:
+                kept.append((row, token, total))
+                if len(kept) == self.width:
+                    break
+        while len(kept) < self.width:  # too few tokens are allowed: repeat the worst, which never wins
+            kept.append((kept[-1][0], kept[-1][1], _NEVER) if kept else (0, self.rules.eot, _NEVER))
+        return kept, ended
+
+    def _finish(self, window: int, ended: list[tuple[int, float]]) -> None:
+        finished = self.finished[self.numbers[window]]
+        for row, total in ended:
+            if len(finished) < self.width:
+                finished.append((self.tokens[window * self.width + row].tolist(), total))
+        self.done[window] = len(finished) >= self.width
+
+    def compact(self) -> Tensor | None:
+        """Take finished windows out when enough are: the rows of those that stay, or None for all of them."""
+        if self.done.float().mean() < FINISHED_SHARE or len(self.done) == 1:
+            return None
+        self._collect(self.done.nonzero()[:, 0].tolist())
+        rows = (~self.done).nonzero()[:, 0]
+        each = (rows[:, None] * self.width + torch.arange(self.width, device=self.device)).flatten()
+        if self.moved is not None:
+            place = torch.full((len(self.tokens),), -1, device=self.device)
+            place[each] = torch.arange(len(each), device=self.device)
+            self.moved = place[self.moved[each]]
+        self.totals, self.tokens, self.ended = self.totals[rows], self.tokens[each], self.ended[each]
+        self.times = _Times(self.times.timed[each], self.times.paired[each], self.times.latest[each])
+        self.numbers = [self.numbers[row] for row in rows.tolist()]
+        self.done = self.done[rows]
+        return rows
+
+    def _collect(self, windows: Sequence[int]) -> None:
+        """Write down what hypotheses of these windows were not finished by themselves."""
+        for window in windows:
+            finished = self.finished[self.numbers[window]]
+            rows = range(window * self.width, (window + 1) * self.width)
+            totals = self.totals[window].tolist()
+            for row, total in sorted(zip(rows, totals, strict=True), key=lambda one: -one[1]):
+                if len(finished) < self.width:
+                    tokens = self.tokens[row].tolist()
+                    end = tokens.index(self.rules.eot) if self.rules.eot in tokens else len(tokens)
+                    finished.append((tokens[:end], total))
+
+    def best(self) -> list[tuple[list[int], float]]:
+        """The likeliest text of each window and its total log-probability, by the mean of a token's."""
+        self._collect(range(len(self.numbers)))
+        by_mean: Callable[[tuple[list[int], float]], float] = lambda one: one[1] / max(1, len(one[0]))  # noqa: E731
+        return [max(finished, key=by_mean) for finished in self.finished]
+
+
+def _topmost(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """``scores.topk(count)`` over the last dimension: the largest lie in the chunks whose maxima are largest."""
+    rows, size = scores.shape
+    chunks = -(-size // _CHUNK)
+    padded = F.pad(scores, (0, chunks * _CHUNK - size), value=_NEVER).view(rows, chunks, _CHUNK)
+    likely = padded.amax(-1).topk(count).indices
+    values = padded.gather(1, likely[:, :, None].expand(-1, -1, _CHUNK)).flatten(1)
+    best, places = values.topk(count)
+    return best, likely.gather(1, places // _CHUNK) * _CHUNK + places % _CHUNK
