@@ -201,8 +201,7 @@ def test_what_is_said_but_not_written_moves_nothing(told: Timed, left_out: set[i
     words = check(load().align(told.path, given, DEMO), given)
     off = errors_ms(words, [word for number in kept for word in told.words[number]])
     assert np.percentile(off, 95) < 130
-    # a word at the seam may be caught on the far side of what was left out
-    assert np.sort(off)[-2] < 400
+    assert off.max() < 400
 
 
 def test_a_sentence_written_more_smoothly_keeps_its_place(told: Timed) -> None:

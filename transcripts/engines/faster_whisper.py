@@ -9,32 +9,22 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from transcripts import audio
-from transcripts.engines import (
-    WAYS_OUT,
-    Progress,
-    RecogniserOptions,
-    Recognition,
-    ctranslate,
-    given,
-    resolve_model,
-)
+from transcripts.engines import WAYS_OUT, ctranslate, resolve_model
 from transcripts.engines.aligning import cut_to_fit, words
 from transcripts.engines.checkpoints import builtin_hashes, first_line, hash_of, user_cache
 from transcripts.engines.decoding import MAX_INITIAL_TIMESTAMP, Rules
+from transcripts.engines.engine import WhisperEngine
 from transcripts.engines.listening import ModelFacts, mels
-from transcripts.engines.recognising import Loaded, Task, WhisperEar, memory_ran_out, recognise
+from transcripts.engines.recognising import Loaded, Task, WhisperEar, memory_ran_out
 from transcripts.engines.values import Decoded, Search, TimedWord
 from transcripts.errors import DeviceUnavailable, ModelDamaged, ModelUnavailable
-from transcripts.formats.reading import Line
-from transcripts.model import Word
-from transcripts.span import Span
 
 CPU_BATCH, GPU_BATCH = 8, 32
 FRAMES, FRAMES_A_STATE = 3_000, 2
@@ -47,37 +37,15 @@ EXACT = "float32"
 """For the built-in models, which are narrow: in eight bits they mistake more words."""
 
 
-class FasterWhisper:
-    """Whisper by CTranslate2, in this process."""
+class FasterWhisper(WhisperEngine):
+    """Whisper by CTranslate2, in this process; a file of openai-whisper's weights is converted when first used."""
 
     name = "faster-whisper"
 
-    def transcribe(
-        self, path: Path, options: RecogniserOptions, progress: Progress | None = None
-    ) -> Recognition:
-        """Recognise the whole file; see ``engines.Recogniser``. One thread at a time uses the model.
-
-        A file of openai-whisper's weights is converted when it is first used.
-        """
-        return recognise(self.name, partial(_load, options.model, options.device), path, options, progress)
-
-    def align(
-        self,
-        path: Path,
-        lines: Sequence[Line],
-        options: RecogniserOptions,
-        progress: Progress | None = None,
-    ) -> Recognition:
-        """Find a given text's words; see ``engines.Recogniser``."""
-        return given.align(
-            self.name, partial(_load, options.model, options.device), path, lines, options, progress
-        )
-
-    def align_segment(
-        self, path: Path, span: Span, text: str, options: RecogniserOptions
-    ) -> tuple[Word, ...]:
-        """Find a corrected text's words; see ``engines.Recogniser``."""
-        return given.align_segment(partial(_load, options.model, options.device), path, span, text, options)
+    @staticmethod
+    def load(model: str, device: str | None) -> Loaded:
+        """The model, from this process's memory when it was the last one used."""
+        return _load(model, device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +119,7 @@ class _Ear(WhisperEar):
     def __init__(self, loaded: _Loaded, language: str, vocabulary: Sequence[str], task: Task) -> None:
         super().__init__(loaded, language, vocabulary, task)
         self.loaded = loaded
-        rules = Rules(self.tokenizer)
-        # no language's token either: a text of them cannot be aligned
-        self._never = sorted({*rules.never.tolist(), *range(rules.eot + 1, rules.first_time)})
+        self._never = Rules(self.tokenizer).never.tolist()
         self._seeded = False
 
     def decode(self, features: np.ndarray, search: Search, seed: int, prompted: bool) -> list[Decoded]:

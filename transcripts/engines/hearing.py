@@ -125,7 +125,7 @@ class Text:
     @property
     def doubtful(self) -> bool:
         """Whether another try is due."""
-        return (self.repetitive or self.unsure) and not (self.silent and not self.repetitive)
+        return self.repetitive or (self.unsure and not self.silent)
 
 
 def hear(
@@ -193,7 +193,7 @@ class _Listener:
         features = self.ear.features(sounds)
         texts = self._texts(features, spans)
         words = self.ear.align(
-            features, [self._words(text) for text in texts], [_states(one) for one in spans]
+            features, [self._words(text.tokens) for text in texts], [_states(one) for one in spans]
         )
         return features, list(zip(texts, words, strict=True))
 
@@ -236,15 +236,15 @@ class _Listener:
                 texts[row] = self._again(self.ear.one(features, row), spans[row], text)
         return [replace(text, tokens=()) if text.silent else text for text in texts]
 
-    def _words(self, text: Text) -> list[int]:
-        return [token for token in text.tokens if not self.ear.is_time(token)]
+    def _words(self, tokens: Sequence[int]) -> list[int]:
+        return [token for token in tokens if not self.ear.is_time(token)]
 
     def _measured(self, found: Sequence[Decoded], temperature: float) -> list[Text]:
         from whisper.utils import compression_ratio
 
         measured = []
         for one in found:
-            text = self.ear.text([token for token in one.tokens if not self.ear.is_time(token)]).strip()
+            text = self.ear.text(self._words(one.tokens)).strip()
             ratio = float(compression_ratio(text)) if text else 0.0
             measures = SegmentMeasures(one.avg_logprob, ratio, one.no_speech_prob, temperature)
             measured.append(Text(one.tokens, measures))
@@ -270,7 +270,7 @@ class _Listener:
             search = Search(self.beams, temperature, BEST_OF)
             drawn = self.ear.decode(features, search, self.seed + span.start_ms, False)
             text = self._measured(drawn, temperature)[0]
-            words = self.ear.align(features, [self._words(text)], [_states(span)])[0]
+            words = self.ear.align(features, [self._words(text.tokens)], [_states(span)])[0]
             if text.doubtful:
                 continue
             found.append((text, words))

@@ -6,20 +6,18 @@ import socket
 import urllib.error
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transcripts import audio
-from transcripts.engines import WAYS_OUT, Progress, RecogniserOptions, Recognition, given, resolve_model
+from transcripts.engines import WAYS_OUT, resolve_model
 from transcripts.engines.checkpoints import builtin_hashes, first_line, hash_of, open_weights, user_cache
+from transcripts.engines.engine import WhisperEngine
 from transcripts.engines.listening import ModelFacts, mels
-from transcripts.engines.recognising import Loaded, Task, WhisperEar, recognise
+from transcripts.engines.recognising import Loaded, Task, WhisperEar
 from transcripts.engines.values import Decoded, Search, TimedWord
 from transcripts.errors import DeviceUnavailable, ModelUnavailable
-from transcripts.formats.reading import Line
-from transcripts.model import Word
-from transcripts.span import Span
 
 DOWNLOAD_TIMEOUT_S = 30.0
 CPU_BATCH, GPU_BATCH = 8, 64
@@ -57,34 +55,15 @@ class _Loaded(Loaded):
         return _Ear(self, language, vocabulary, task)
 
 
-class OpenAIWhisper:
+class OpenAIWhisper(WhisperEngine):
     """The reference implementation of Whisper (Radford et al. 2022), in this process."""
 
     name = "whisper"
 
-    def transcribe(
-        self, path: Path, options: RecogniserOptions, progress: Progress | None = None
-    ) -> Recognition:
-        """Recognise the whole file; see ``engines.Recogniser``. One thread at a time uses the model."""
-        return recognise(self.name, partial(_load, options.model, options.device), path, options, progress)
-
-    def align(
-        self,
-        path: Path,
-        lines: Sequence[Line],
-        options: RecogniserOptions,
-        progress: Progress | None = None,
-    ) -> Recognition:
-        """Find a given text's words; see ``engines.Recogniser``."""
-        return given.align(
-            self.name, partial(_load, options.model, options.device), path, lines, options, progress
-        )
-
-    def align_segment(
-        self, path: Path, span: Span, text: str, options: RecogniserOptions
-    ) -> tuple[Word, ...]:
-        """Find a corrected text's words; see ``engines.Recogniser``."""
-        return given.align_segment(partial(_load, options.model, options.device), path, span, text, options)
+    @staticmethod
+    def load(model: str, device: str | None) -> Loaded:
+        """The model, from this process's memory when it was the last one used."""
+        return _load(model, device)
 
 
 def default_model() -> str:
