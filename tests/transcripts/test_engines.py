@@ -117,7 +117,8 @@ def test_batches_find_what_the_library_finds_alone(heard_by_the_library, beams):
     model, spectra, features = heard_by_the_library
     tokenizer = whisper.tokenizer.get_tokenizer(False)
     start = Start(tuple(tokenizer.sot_sequence), 0, Rules(tokenizer))
-    found = Decoder(model, torch.float32).decode(features, start, Search(beams))
+    decoder = Decoder(model, torch.float32)
+    found = decoder.decode(decoder.memory(features), start, Search(beams))
     options = whisper.DecodingOptions(language="en", fp16=False, beam_size=beams if beams > 1 else None)
     for one, spectrum in zip(found, spectra, strict=True):
         alone = whisper.decode(model, spectrum, options)
@@ -135,7 +136,8 @@ def test_a_prompt_stands_before_the_text_as_in_the_library(heard_by_the_library)
     prompt = tokenizer.encode(" We talked about carers.")
     before = (tokenizer.sot_prev, *prompt, *tokenizer.sot_sequence)
     start = Start(before, len(prompt) + 1, Rules(tokenizer))
-    found = Decoder(model, torch.float32).decode(features, start, Search())
+    decoder = Decoder(model, torch.float32)
+    found = decoder.decode(decoder.memory(features), start, Search())
     options = whisper.DecodingOptions(language="en", fp16=False, prompt=prompt)
     for one, spectrum in zip(found, spectra, strict=True):
         alone = whisper.decode(model, spectrum, options)
@@ -151,9 +153,10 @@ def test_sampling_is_repeatable_and_differs_by_its_seed(heard_by_the_library):
     tokenizer = whisper.tokenizer.get_tokenizer(False)
     start = Start(tuple(tokenizer.sot_sequence), 0, Rules(tokenizer))
     decoder = Decoder(model, torch.float32)
+    memory = decoder.memory(features)
 
     def drawn(seed):
-        return decoder.decode(features, start, Search(1, 1.0, 3), torch.Generator().manual_seed(seed))
+        return decoder.decode(memory, start, Search(1, 1.0, 3), torch.Generator().manual_seed(seed))
 
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
@@ -171,7 +174,8 @@ def test_words_are_aligned_as_the_library_aligns_them(heard_by_the_library):
         for text in (" It was very lonely.", " Small things, and carers.", "", " Yes", " I")
     ]
     states = [1_500, 700, 1_500, 300, 150]
-    found = align(Decoder(model, torch.float32), tokenizer, features, texts, states)
+    decoder = Decoder(model, torch.float32)
+    found = align(decoder, tokenizer, decoder.memory(features), texts, states)
     for words, text, spectrum, count in zip(found, texts, spectra, states, strict=True):
         alone = find_alignment(model, tokenizer, text, spectrum, 2 * count)
         merge_punctuations(alone, PREPENDED, APPENDED)

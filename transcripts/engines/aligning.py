@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transcripts.engines.decoding import Decoder
+from transcripts.engines.decoding import Decoder, Memory, logsumexp
 from transcripts.engines.values import MS_A_STATE, TimedWord
 
 MEDIAN_WIDTH = 7
@@ -25,7 +25,7 @@ APPENDED = "\"'.。,，!！?？:：”)]}、"
 def align(
     decoder: Decoder,
     tokenizer: Any,
-    features: Tensor,
+    memory: Memory,
     texts: Sequence[Sequence[int]],
     states: Sequence[int],
 ) -> list[list[TimedWord]]:
@@ -34,7 +34,7 @@ def align(
     Args:
         decoder: of the model that the features come from.
         tokenizer: openai-whisper's, with the language of the text.
-        features: the encoder's states (windows, states, width).
+        memory: of the windows.
         texts: the tokens of each window's text, without timestamps; a text too long for the context is cut.
         states: how many of each window's states hold sound; the rest is padding.
     """
@@ -50,12 +50,12 @@ def align(
         for row in spoken
     ]
     given = torch.tensor(rows, device=decoder.device)
-    read, products, _ = decoder.read(given, decoder.memory(features[spoken]))
+    read, products, _ = decoder.read(given, memory if len(spoken) == len(memory) else memory[spoken])
     for place, row in enumerate(spoken):
         text, first = cut[row], len(sot)
         scores = decoder.scores(read[place, first : first + len(text)])[:, : tokenizer.eot]
         wanted = torch.tensor(text, device=decoder.device)
-        chances = (scores.gather(1, wanted[:, None])[:, 0] - scores.logsumexp(-1)).exp()
+        chances = (scores.gather(1, wanted[:, None])[:, 0] - logsumexp(scores)).exp()
         path = _path(products[place, :, : first + len(text) + 2, : max(1, states[row])], first)
         found[row] = words(tokenizer, text, path, chances.tolist())
     return found

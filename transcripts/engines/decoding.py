@@ -16,13 +16,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
+from transcripts.engines.products import Linear
 from transcripts.engines.values import Decoded, Search
 
 MAX_INITIAL_TIMESTAMP = 50
 """A window's first timestamp is at most this many steps of 20 ms."""
 FINISHED_SHARE = 0.25
 """From this share of finished windows on, the rest go on in a smaller batch."""
-_CHUNK = 64
+_LEAST = -80.0
+"""Whose exponential is nothing beside one, and still an ordinary float32."""
 _NEVER = float("-inf")
 
 
@@ -30,20 +32,31 @@ class _Layer(NamedTuple):
     """Weights of one decoder layer in the working precision; norms stay in float32."""
 
     norm: Any
-    qkv: tuple[Tensor, Tensor]
-    out: tuple[Tensor, Tensor]
+    qkv: Linear
+    out: Linear
     cross_norm: Any
-    cross_query: tuple[Tensor, Tensor]
-    cross_key: tuple[Tensor, None]
-    cross_value: tuple[Tensor, Tensor]
-    cross_out: tuple[Tensor, Tensor]
+    cross_query: Linear
+    cross_key: Linear
+    cross_value: Linear
+    cross_out: Linear
     mlp_norm: Any
-    up: tuple[Tensor, Tensor]
-    down: tuple[Tensor, Tensor]
+    up: Linear
+    down: Linear
 
 
-Memory = list[tuple[Tensor, Tensor]]
-"""For each layer the keys (windows, heads, width, states) and values (windows, heads, states, width) of the sound."""
+@dataclass(frozen=True)
+class Memory:
+    """What every layer looks up in the sound of some windows: keys and values, each (windows, heads, width, states)."""
+
+    layers: tuple[tuple[Tensor, Tensor], ...]
+
+    def __len__(self) -> int:
+        """How many windows."""
+        return len(self.layers[0][0])
+
+    def __getitem__(self, rows: slice | Sequence[int] | Tensor) -> Memory:
+        """That of some of the windows."""
+        return Memory(tuple((key[rows], value[rows]) for key, value in self.layers))
 
 
 class Decoder:
@@ -55,6 +68,7 @@ class Decoder:
         self.dtype, self.device, self.context = dtype, model.device, int(dims.n_text_ctx)
         self.heads, self.width = int(dims.n_text_head), int(dims.n_text_state)
         self.embedding: Tensor = decoder.token_embedding.weight.detach().to(dtype)
+        self._scored = Linear(self.embedding, None)
         self.positions: Tensor = decoder.positional_embedding.detach().float()
         self.norm = _Norm(decoder.ln)
         self.layers = [self._layer(block) for block in decoder.blocks]
@@ -63,20 +77,23 @@ class Decoder:
     def _layer(self, block: Any) -> _Layer:
         scale = (self.width // self.heads) ** -0.5
 
-        def taken(layer: Any, factor: float = 1.0) -> tuple[Tensor, Tensor]:
+        def weights(layer: Any, factor: float = 1.0) -> tuple[Tensor, Tensor]:
             bias = torch.zeros(layer.weight.shape[0]) if layer.bias is None else layer.bias.detach()
             weight = (layer.weight.detach().float() * factor).to(self.dtype)
             return weight, (bias.to(self.device).float() * factor).to(self.dtype)
 
+        def taken(layer: Any, factor: float = 1.0) -> Linear:
+            return Linear(*weights(layer, factor))
+
         own, sound = block.attn, block.cross_attn
-        parts = [taken(own.query, scale), taken(own.key), taken(own.value)]
+        parts = [weights(own.query, scale), weights(own.key), weights(own.value)]
         return _Layer(
             _Norm(block.attn_ln),
-            (torch.cat([w for w, _ in parts]), torch.cat([b for _, b in parts])),
+            Linear(torch.cat([w for w, _ in parts]), torch.cat([b for _, b in parts])),
             taken(own.out),
             _Norm(block.cross_attn_ln),
             taken(sound.query, scale),
-            (taken(sound.key)[0], None),
+            taken(sound.key),
             taken(sound.value),
             taken(sound.out),
             _Norm(block.mlp_ln),
@@ -87,14 +104,16 @@ class Decoder:
     # ---- one pass ----
 
     def memory(self, features: Tensor) -> Memory:
-        """What every layer looks up in the sound; ``features`` (windows, states, width)."""
+        """What the layers look up in the encoder's states (windows, states, width); made once, used for every text."""
         features = features.to(self.dtype)
-        found = []
-        for layer in self.layers:
-            key = self._split(F.linear(features, *layer.cross_key)).transpose(-1, -2).contiguous()
-            value = self._split(F.linear(features, *layer.cross_value)).contiguous()
-            found.append((key, value))
-        return found
+
+        def looked_up(layer: Linear) -> Tensor:
+            return self._split(layer(features)).transpose(-1, -2).contiguous()
+
+        with torch.inference_mode():
+            return Memory(
+                tuple((looked_up(layer.cross_key), looked_up(layer.cross_value)) for layer in self.layers)
+            )
 
     def read(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Read whole texts at once: states, the aligned heads' products, and each layer's keys and values.
@@ -109,29 +128,29 @@ class Decoder:
         """
         states = self._embedded(tokens, 0)
         products, kept = [], []
-        for number, (layer, (key, value)) in enumerate(zip(self.layers, memory, strict=True)):
-            qkv = F.linear(layer.norm(states, self.dtype), *layer.qkv)
+        for number, (layer, (key, value)) in enumerate(zip(self.layers, memory.layers, strict=True)):
+            qkv = layer.qkv(layer.norm(states, self.dtype))
             query, own_key, own_value = (self._split(part) for part in qkv.chunk(3, -1))
             own = F.scaled_dot_product_attention(query, own_key, own_value, is_causal=True, scale=1.0)
-            states = states + F.linear(_joined(own), *layer.out)
+            states = states + layer.out(_joined(own))
             kept.append(torch.stack([own_key, own_value]))
-            query = self._split(F.linear(layer.cross_norm(states, self.dtype), *layer.cross_query))
+            query = self._split(layer.cross_query(layer.cross_norm(states, self.dtype)))
             scores = query @ key
             products += [scores[:, head] for of, head in self.aligned if of == number]
-            states = states + F.linear(_joined(_weighted(scores, value)), *layer.cross_out)
+            states = states + layer.cross_out(_joined(_weighted(scores, value.transpose(-1, -2))))
             states = self._thought(layer, states)
         return states, torch.stack(products, 1), kept
 
     def scores(self, states: Tensor) -> Tensor:
         """The logits (..., vocabulary), float32, of states (..., width)."""
-        return F.linear(self.norm(states, self.dtype), self.embedding).float()
+        return self._scored(self.norm(states, self.dtype)).float()
 
     def _embedded(self, tokens: Tensor, at: int) -> Tensor:
         return F.embedding(tokens, self.embedding).float() + self.positions[at : at + tokens.shape[1]]
 
     def _thought(self, layer: _Layer, states: Tensor) -> Tensor:
-        inner = F.gelu(F.linear(layer.mlp_norm(states, self.dtype), *layer.up))
-        return states + F.linear(inner, *layer.down)
+        inner = F.gelu(layer.up(layer.mlp_norm(states, self.dtype)))
+        return states + layer.down(inner)
 
     def _split(self, states: Tensor) -> Tensor:
         """(rows, length, width) -> (rows, heads, length, width of a head)."""
@@ -147,19 +166,18 @@ class Decoder:
             memory: of the windows.
         """
         states = self._embedded(tokens[:, None], at)
-        for layer, cache, (key, value) in zip(self.layers, caches, memory, strict=True):
-            qkv = F.linear(layer.norm(states, self.dtype), *layer.qkv)
-            query, own_key, own_value = (self._split(part) for part in qkv.chunk(3, -1))
-            cache[0, :, :, at : at + 1] = own_key
-            cache[1, :, :, at : at + 1] = own_value
-            products = query @ cache[0, :, :, : at + 1].transpose(-1, -2)
+        for layer, cache, (key, value) in zip(self.layers, caches, memory.layers, strict=True):
+            qkv = layer.qkv(layer.norm(states, self.dtype))
+            query, *keys_and_values = qkv.view(len(qkv), 3, self.heads, -1).unbind(1)
+            cache[:, :, :, at] = torch.stack(keys_and_values)
+            products = query[:, :, None] @ cache[0, :, :, : at + 1].transpose(-1, -2)
             own = _weighted(products, cache[1, :, :, : at + 1])
-            states = states + F.linear(_joined(own), *layer.out)
-            query = F.linear(layer.cross_norm(states, self.dtype), *layer.cross_query)
+            states = states + layer.out(_joined(own))
+            query = layer.cross_query(layer.cross_norm(states, self.dtype))
             # a window's hypotheses are rows of one product with its sound
             query = self._split(query.view(key.shape[0], -1, self.width))
-            heard = _joined(_weighted(query @ key, value)).reshape(states.shape)
-            states = states + F.linear(heard, *layer.cross_out)
+            heard = _joined(_heard(query @ key, value)).reshape(states.shape)
+            states = states + layer.cross_out(heard)
             states = self._thought(layer, states)
         return states[:, 0]
 
@@ -167,18 +185,17 @@ class Decoder:
 
     @torch.inference_mode()
     def decode(
-        self, features: Tensor, start: Start, search: Search, generator: torch.Generator | None = None
+        self, memory: Memory, start: Start, search: Search, generator: torch.Generator | None = None
     ) -> list[Decoded]:
         """Find the text of every window.
 
         Args:
-            features: the encoder's states (windows, states, width).
+            memory: of the windows.
             start: what stands before the text, the same for all windows, and what may be written.
             search: greedy, sampling or beams.
             generator: for sampling.
         """
-        memory = self.memory(features)
-        windows, width, before = len(features), search.width, len(start.tokens)
+        windows, width, before = len(memory), search.width, len(start.tokens)
         longest = min(self.context, before + self.context // 2)  # of the whole, as in the library
         first = torch.tensor(start.tokens, device=self.device).expand(windows, -1)
         states, _, kept = self.read(first, memory)
@@ -198,7 +215,7 @@ class Decoder:
             rows = hypotheses.compact()
             if rows is not None:
                 each = (rows[:, None] * width + torch.arange(width, device=self.device)).flatten()
-                memory = [(key[rows], value[rows]) for key, value in memory]
+                memory = memory[rows]
                 caches = [cache[:, each] for cache in caches]
             self._repast(caches, hypotheses, before, at)
             scores = self.scores(self.step(hypotheses.last, at, caches, memory))
@@ -232,7 +249,22 @@ class _Norm:
 
 
 def _weighted(products: Tensor, value: Tensor) -> Tensor:
-    return products.float().softmax(-1).to(value.dtype) @ value
+    return products.softmax(-1) @ value
+
+
+def _heard(products: Tensor, value: Tensor) -> Tensor:
+    """The same of few rows and values (..., width, states): the many values come first, which processors do quicker."""
+    return (value @ products.softmax(-1).transpose(-1, -2)).transpose(-1, -2)
+
+
+def logsumexp(scores: Tensor, *, spent: bool = False) -> Tensor:
+    """``scores.logsumexp(-1)`` for scores of which many are impossible: exponentials of those are slow on a CPU.
+
+    ``spent`` scores are written over, as nobody needs them any more.
+    """
+    top = scores.amax(-1, keepdim=True).clamp_(min=torch.finfo(scores.dtype).min)
+    below = scores.sub_(top) if spent else scores - top
+    return (below.clamp_(min=_LEAST).exp_().sum(-1, keepdim=True).log_() + top)[..., 0]
 
 
 def _joined(states: Tensor) -> Tensor:
@@ -272,7 +304,7 @@ class Rules:
         for row in (state.timed & ~state.paired).nonzero()[:, 0].tolist():
             scores[row, : self.eot] = _NEVER
         # a timestamp is due when all of them together are more likely than any one word
-        due = scores[:, begin:].logsumexp(-1) > scores[:, :begin].amax(-1)
+        due = logsumexp(scores[:, begin:]) > scores[:, :begin].amax(-1)
         for row in due.nonzero()[:, 0].tolist():
             scores[row, :begin] = _NEVER
 
@@ -342,14 +374,14 @@ class _Hypotheses:
             self._draw(scores)
         elif self.width == 1:
             best, token = scores.max(-1)
-            self._add(token, best - scores.logsumexp(-1))
+            self._add(token, best - logsumexp(scores, spent=True))
         else:
             self._beams(scores, first)
 
     def _draw(self, scores: Tensor) -> None:
         chances = (scores / self.search.temperature).softmax(-1)
         token = torch.multinomial(chances.cpu(), 1, generator=self.generator).to(self.device)[:, 0]
-        self._add(token, scores.gather(1, token[:, None])[:, 0] - scores.logsumexp(-1))
+        self._add(token, scores.gather(1, token[:, None])[:, 0] - logsumexp(scores, spent=True))
 
     def _add(self, token: Tensor, logprob: Tensor) -> None:
         """Each hypothesis goes on by itself; one that ended stays as it is."""
@@ -362,8 +394,8 @@ class _Hypotheses:
 
     def _beams(self, scores: Tensor, first: bool) -> None:
         width = self.width
-        best, tokens = _topmost(scores, width + 1)
-        best = best - scores.logsumexp(-1, keepdim=True) + self.totals.view(-1, 1)
+        best, tokens = scores.topk(width + 1)
+        best = best - logsumexp(scores, spent=True)[:, None] + self.totals.view(-1, 1)
         windows = len(self.totals)
         if first:  # all hypotheses of a window are still the same
             best.view(windows, width, -1)[:, 1:] = _NEVER
@@ -448,14 +480,3 @@ class _Hypotheses:
         self._collect(range(len(self.numbers)))
         by_mean: Callable[[tuple[list[int], float]], float] = lambda one: one[1] / max(1, len(one[0]))  # noqa: E731
         return [max(finished, key=by_mean) for finished in self.finished]
-
-
-def _topmost(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """``scores.topk(count)`` over the last dimension: the largest lie in the chunks whose maxima are largest."""
-    rows, size = scores.shape
-    chunks = -(-size // _CHUNK)
-    padded = F.pad(scores, (0, chunks * _CHUNK - size), value=_NEVER).view(rows, chunks, _CHUNK)
-    likely = padded.amax(-1).topk(count).indices
-    values = padded.gather(1, likely[:, :, None].expand(-1, -1, _CHUNK)).flatten(1)
-    best, places = values.topk(count)
-    return best, likely.gather(1, places // _CHUNK) * _CHUNK + places % _CHUNK

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
-AT_ONCE = 6_000_000
-"""Attention weights held at a time on a CPU: they should stay in its cache."""
+from transcripts.engines.products import Linear
 
 
 class Encoder:
@@ -27,7 +26,12 @@ class Encoder:
     @torch.inference_mode()
     def __call__(self, mel: Tensor) -> Tensor:
         """States (windows, 1500, width) of log-mel windows (windows, bins, 3000), in the working precision."""
-        states = F.gelu(F.conv1d(mel.to(self.dtype), *self.convolutions[0], padding=1))
+        # a CPU is quickest with one window after the other: what a layer writes is still in its cache for the next
+        at_once = 1 if self.device.type == "cpu" else len(mel)
+        return torch.cat([self._states(part) for part in torch.split(mel.to(self.dtype), at_once)])
+
+    def _states(self, mel: Tensor) -> Tensor:
+        states = F.gelu(F.conv1d(mel, *self.convolutions[0], padding=1))
         states = F.gelu(F.conv1d(states, *self.convolutions[1], stride=2, padding=1))
         states = (states.transpose(1, 2) + self.positions).contiguous()
         for block in self.blocks:
@@ -46,34 +50,22 @@ class _Block:
         bias = torch.cat(
             [none if layer.bias is None else layer.bias.detach().float() * factor for layer, factor in parts]
         )
-        self.qkv = weight.to(dtype), bias.to(dtype)
-        self.out = _pair(own.out, dtype)
+        self.qkv, self.out = Linear(weight.to(dtype), bias.to(dtype)), Linear(*_pair(own.out, dtype))
         self.norm, self.mlp_norm = _pair(block.attn_ln, dtype), _pair(block.mlp_ln, dtype)
-        self.up, self.down = _pair(block.mlp[0], dtype), _pair(block.mlp[2], dtype)
+        self.up, self.down = (Linear(*_pair(block.mlp[number], dtype)) for number in (0, 2))
 
     def __call__(self, states: Tensor) -> None:
         """Change the states (windows, length, width) in place."""
-        qkv = F.linear(F.layer_norm(states, states.shape[-1:], *self.norm), *self.qkv)
-        states += F.linear(self._attend(qkv), *self.out)
-        inner = F.linear(F.layer_norm(states, states.shape[-1:], *self.mlp_norm), *self.up)
-        states += F.linear(F.gelu(inner), *self.down)
+        qkv = self.qkv(F.layer_norm(states, states.shape[-1:], *self.norm))
+        states += self.out(self._attend(qkv))
+        inner = self.up(F.layer_norm(states, states.shape[-1:], *self.mlp_norm))
+        states += self.down(F.gelu(inner))
 
     def _attend(self, qkv: Tensor) -> Tensor:
         windows, length, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
-        split = qkv.view(windows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        if qkv.device.type != "cpu" or qkv.dtype != torch.bfloat16:
-            query, key, value = split.unbind(0)
-            found = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-            return found.transpose(1, 2).reshape(windows, length, width)
-        # plain products use the processor's bf16 matrix units, which torch's fused attention does not
-        query, key, value = (part.reshape(windows * self.heads, length, -1) for part in split.unbind(0))
-        found = torch.empty_like(query)
-        at_once = max(1, AT_ONCE // length**2)
-        for first in range(0, len(query), at_once):
-            part = slice(first, first + at_once)
-            weights = torch.bmm(query[part], key[part].transpose(1, 2)).softmax(-1)
-            torch.bmm(weights, value[part], out=found[part])
-        return found.view(windows, self.heads, length, -1).transpose(1, 2).reshape(windows, length, width)
+        query, key, value = qkv.view(windows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        found = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        return found.transpose(1, 2).reshape(windows, length, width)
 
 
 def _pair(layer: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

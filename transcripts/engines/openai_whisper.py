@@ -24,9 +24,8 @@ CPU_BATCH, GPU_BATCH = 8, 64
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
-    from transcripts.engines.decoding import Decoder
+    from transcripts.engines.decoding import Decoder, Memory
     from transcripts.engines.encoding import Encoder
 
 
@@ -42,11 +41,11 @@ class _Loaded(Loaded):
         """Where it computes."""
         return self.decoder.embedding.device
 
-    def features(self, sounds: Sequence[audio.Samples]) -> Tensor:
-        """Whisper's log-mel spectrogram of each window, padded to 30 s as the library pads, encoded."""
-        return self.encoder(mels(sounds, self.facts.mels, self.device))
+    def features(self, sounds: Sequence[audio.Samples]) -> Memory:
+        """Whisper's log-mel spectrogram of each window, padded to 30 s as the library pads, encoded for the decoder."""
+        return self.decoder.memory(self.encoder(mels(sounds, self.facts.mels, self.device)))
 
-    def chances(self, features: Tensor) -> list[dict[str, float]]:
+    def chances(self, features: Memory) -> list[dict[str, float]]:
         """As ``whisper.detect_language`` tells them."""
         return _chances(self, features)
 
@@ -85,7 +84,7 @@ class _Ear(WhisperEar):
         self._plain = Start(self.start, 0, rules)
         self._start = Start(self.primed, len(self.primed) - len(self.start), rules)
 
-    def decode(self, features: Tensor, search: Search, seed: int, prompted: bool) -> list[Decoded]:
+    def decode(self, features: Memory, search: Search, seed: int, prompted: bool) -> list[Decoded]:
         """Decode with or without the vocabulary before the text."""
         import torch
 
@@ -95,7 +94,7 @@ class _Ear(WhisperEar):
         )
 
     def align(
-        self, features: Tensor, texts: Sequence[Sequence[int]], states: Sequence[int]
+        self, features: Memory, texts: Sequence[Sequence[int]], states: Sequence[int]
     ) -> list[list[TimedWord]]:
         """Words with times from the same features."""
         from transcripts.engines.aligning import align
@@ -112,7 +111,7 @@ class _Ear(WhisperEar):
         return halved
 
 
-def _chances(loaded: _Loaded, features: Tensor) -> list[dict[str, float]]:
+def _chances(loaded: _Loaded, features: Memory) -> list[dict[str, float]]:
     """The probability of each language in each window, as ``whisper.detect_language`` tells it."""
     import torch
     from whisper.tokenizer import get_tokenizer
@@ -123,7 +122,7 @@ def _chances(loaded: _Loaded, features: Tensor) -> list[dict[str, float]]:
     tokenizer = get_tokenizer(True, num_languages=facts.languages)
     with torch.inference_mode():
         start = torch.full((len(features), 1), tokenizer.sot, device=loaded.device)
-        states, _, _ = decoder.read(start, decoder.memory(features))
+        states, _, _ = decoder.read(start, features)
         scores = decoder.scores(states[:, 0])[:, list(tokenizer.all_language_tokens)].softmax(-1)
     return [dict(zip(tokenizer.all_language_codes, row, strict=True)) for row in scores.tolist()]
 
