@@ -27,13 +27,13 @@ STRENGTH = 10.0
 """What the two channels hold, in standard deviations of the others."""
 HEARING = 0.6
 """How sharply a position of the text looks at its place in the sound."""
-SPREAD = ((0.0, 0.75, 1.0), (0, 450, 1_450))
-"""Which share of a text is said by which of the encoder's states: most of it early, so that it fits into a window that
-is not full, but the end near a full window's end, so that nothing in it is left without words."""
+SPREAD = ((0.0, 1.0), (0, 1_380))
+"""Which share of a text is said by which of the encoder's states: evenly over the 28 s that ``spoken.blocks`` gives it,
+so that every word has a time, and nothing that is said is left without words."""
 _END, _TIME = 0, 1
 
 
-def fixed_text(path: Path, tokens: int, dims: ModelDimensions = SMALL, seed: int = 20261124) -> Path:
+def fixed_text(path: Path, tokens: int, dims: ModelDimensions = SMALL, seed: int = 20261125) -> Path:
     """The checkpoint's file, made unless it is there; a text has so many ``tokens``, its two timestamps included."""
     if path.is_file():
         return path

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from transcripts.engines import openai_whisper
-from transcripts.engines.decoding import Rules, Search, Start
+from transcripts.engines.decoding import Memory, Rules, Search, Start
 
 TRIES = 3
 STREAM_BYTES = 1 << 30
@@ -28,7 +28,7 @@ def measure(model: str, windows: int, beams: int) -> dict[str, Any]:
         found["peak_flops"] = _matrix_peak(encoder.dtype)
         encode_s = _best(lambda: encoder(mel))
         found["bytes_a_second"] = _stream()
-        decode_s, step_s, steps, before = _steps(loaded, features, beams)
+        decode_s, step_s, steps, before = _steps(loaded, decoder.memory(features), beams)
     work = windows * _encoder_flop(loaded.facts.mels, features.shape[1], decoder.width, len(encoder.blocks))
     touched = _bytes_a_step(decoder, features.shape[:2], windows * beams, before, steps)
     return found | {
@@ -88,22 +88,22 @@ def _bytes_a_step(decoder: Any, sound: torch.Size, hypotheses: int, before: int,
     return decoder.dtype.itemsize * (weights + of_sound + past)
 
 
-def _steps(loaded: Any, features: torch.Tensor, beams: int) -> tuple[float, float, int, int]:
+def _steps(loaded: Any, memory: Memory, beams: int) -> tuple[float, float, int, int]:
     """Seconds in all steps with their search, seconds in the steps alone, the steps, the tokens before the text.
 
-    What comes once for a text, the sound's keys and values and the reading of its start, is no step.
+    What comes once for a text, the reading of its start, is no step.
     """
     ear, decoder = loaded.ear("en", ()), loaded.decoder
     start = Start(ear.start, 0, Rules(ear.tokenizer))
     whole, once, steps, count = _Watch(), _Watch(), _Watch(), 0
     decode = whole.around(decoder.decode)
-    decoder.memory, decoder.read = once.around(decoder.memory), once.around(decoder.read)
+    decoder.read = once.around(decoder.read)
     decoder.step = steps.around(decoder.step)
     found = []
     for _ in range(TRIES):
         for watch in (whole, once, steps):
             watch.seconds, watch.calls = 0.0, 0
-        decode(features, start, Search(beams))
+        decode(memory, start, Search(beams))
         count = steps.calls
         found.append((whole.seconds - once.seconds, steps.seconds))
     return *min(found), count, len(ear.start)

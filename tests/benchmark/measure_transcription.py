@@ -33,12 +33,12 @@ UNPROMPTED = {"condition_on_previous_text": False}
 class Plan:
     """How much is measured.
 
-    Seconds of dialogue for ``demo`` and at the size of small, of each sound without speech, of a short and a long file;
-    how often each rival is timed; faster-whisper's compute types; windows side by side where limits are measured.
+    Seconds of dialogue for ``demo``, windows of speech at the size of small, seconds of each sound without speech, of a
+    short and a long file; how often each rival is timed; faster-whisper's compute types; windows side by side where limits are measured.
     """
 
     demo_s: int = 600
-    small_s: int = 180
+    small_windows: int = BATCH
     silence_s: float = 36.0
     short_s: int = 180
     long_s: int = 3 * 3600
@@ -47,7 +47,7 @@ class Plan:
     windows: int = BATCH
 
 
-QUICK = Plan(56, 28, 6.0, 180, 1200, 1, ("int8",), 2)
+QUICK = Plan(56, 2, 6.0, 180, 1200, 1, ("int8",), 2)
 
 
 def main(quick: bool) -> int:
@@ -161,8 +161,9 @@ def _invented(name: str, answer: Answer, sounds: Sequence[tuple[str, Spoken]]) -
 
 
 def _small(plan: Plan) -> list[Row]:
-    sound = spoken.lasting(spoken.dialogue(plan.demo_s), plan.small_s)
-    common = Task("", str(_small_weights()), (str(sound.path),), _warm_up(), BEAMS, "small")
+    sound = spoken.blocks(spoken.dialogue(plan.demo_s), plan.small_windows)
+    warm_up = str(spoken.blocks(spoken.dialogue(28), 1).path)
+    common = Task("", str(_small_weights()), (str(sound.path),), warm_up, BEAMS, "small")
     tasks = [
         replace(common, rival=COMMAND, options=UNPROMPTED),
         *(replace(common, rival=name) for name in ENGINES),
@@ -182,7 +183,7 @@ def _small(plan: Plan) -> list[Row]:
 
 
 def _small_weights() -> Path:
-    return fixed_text(BUILD / "transcription" / f"small-{TOKENS}.pt", TOKENS)
+    return fixed_text(BUILD / "transcription" / f"small-{TOKENS}-even.pt", TOKENS)
 
 
 def _parts(name: str, answer: Answer) -> list[Row]:

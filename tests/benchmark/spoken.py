@@ -20,6 +20,7 @@ from tools.checkpoint.evaluation import Recording
 SOUNDS = BUILD / "transcription" / "sounds"
 SEED = 20261124
 DIALOGUE_S = 120
+BLOCK_S, PAUSE_S = 28, 5
 NEEDED = {"flite": "flite", "espeak-ng": "espeak-ng", "ffmpeg": "ffmpeg"}
 
 
@@ -80,6 +81,16 @@ def lasting(spoken: Spoken, seconds: int) -> Spoken:
                 left -= len(samples)
         part.replace(path)
     return Spoken(path, float(seconds))
+
+
+def blocks(spoken: Spoken, count: int) -> Spoken:
+    """Its speech in ``count`` blocks of 28 s with 5 s of silence between them: each fills one window of a Whisper."""
+    path = SOUNDS / f"{spoken.path.stem}-blocks-{count}.flac"
+    if not path.is_file():
+        samples, _ = soundfile.read(spoken.path, dtype="float32", stop=count * BLOCK_S * SAMPLE_RATE_HZ)
+        parts = np.resize(samples, (count, BLOCK_S * SAMPLE_RATE_HZ))
+        _write(path, np.pad(parts, ((0, 0), (0, PAUSE_S * SAMPLE_RATE_HZ))).ravel())
+    return Spoken(path, float(count * (BLOCK_S + PAUSE_S)))
 
 
 def _joined(recordings: Sequence[Recording]) -> Recording:
