@@ -34,7 +34,8 @@ class Plan:
     """How much is measured.
 
     Seconds of dialogue for ``demo``, windows of speech at the size of small, seconds of each sound without speech, of a
-    short and a long file; how often each rival is timed; faster-whisper's compute types; windows side by side where limits are measured.
+    short and a long file; how often each rival is timed; faster-whisper's compute types; windows side by side where
+    limits are measured.
     """
 
     demo_s: int = 600
