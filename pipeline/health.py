@@ -117,6 +117,10 @@ def _model(collection: Collection) -> Check:
     if path.is_file() or Path(name).is_file():
         return Check("model", "good", name)
     cached = next(cached_weights().glob(f"*{name}.pt"), None)
+    if cached is None and collection.settings.transcription.engine == "faster-whisper":
+        from transcripts.engines.faster_whisper import cached_folder
+
+        cached = cached_folder(name)
     if cached is not None:
         return Check("model", "good", f"{name}, at {cached}")
     return Check(

@@ -292,15 +292,27 @@ def _downloaded_before(name: str, target: str) -> Path | None:
     return path if path.is_file() and hash_of(name, path) == sha256 else None
 
 
+def cached_folder(target: str) -> Path | None:
+    """The folder of a converted model that the Hugging Face Hub gave this machine before."""
+    from faster_whisper import available_models, download_model
+    from huggingface_hub import errors
+
+    if target not in available_models():
+        return None
+    try:
+        return Path(download_model(target, local_files_only=True))
+    except errors.LocalEntryNotFoundError:
+        return None
+
+
 def _fetch(name: str, target: str) -> Path:
     """The folder of a converted model, from this machine or from the Hugging Face Hub."""
     from faster_whisper import download_model
     from huggingface_hub import errors
 
-    try:
-        return Path(download_model(target, local_files_only=True))
-    except errors.LocalEntryNotFoundError:
-        pass
+    here = cached_folder(target)
+    if here is not None:
+        return here
     try:
         return Path(download_model(target))
     except (errors.HTTPError, OSError, RuntimeError, ValueError) as error:  # type: ignore[attr-defined]

@@ -39,5 +39,5 @@ def can_pack(weight: Tensor) -> bool:
 
 @lru_cache
 def _has_packing() -> bool:
-    known = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return bool(known) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    known = hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return known and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
