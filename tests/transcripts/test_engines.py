@@ -19,7 +19,7 @@ from transcripts.engines import (
     resolve_model,
 )
 from transcripts.engines.aligning import APPENDED, PREPENDED, align
-from transcripts.engines.decoding import Decoder, Rules, Start
+from transcripts.engines.decoding import Decoder, Memory, Rules, Start
 from transcripts.engines.encoding import Encoder
 from transcripts.engines.hearing import Text, odd
 from transcripts.engines.listening import mels
@@ -509,6 +509,37 @@ def test_a_language_is_found_with_its_probability(multilingual, sentence):
     assert found.language == found.transcript.language == "sv"
     assert found.language_probability == pytest.approx(np.exp(5) / (np.exp(5) + 98), abs=1e-3)
     assert load().transcribe(sentence.path, options) == found
+
+
+def test_windows_that_told_the_language_are_encoded_once(multilingual, interview, monkeypatch):
+    encoded, encode = [], Encoder.__call__
+
+    def counted(encoder, mel):
+        encoded.append(len(mel))
+        return encode(encoder, mel)
+
+    monkeypatch.setattr(Encoder, "__call__", counted)
+    given = load().transcribe(interview.path, RecogniserOptions(model=multilingual, language="sv"))
+    once = sum(encoded)
+    encoded.clear()
+    found = load().transcribe(interview.path, RecogniserOptions(model=multilingual))
+    assert found.transcript == given.transcript
+    assert once > 1
+    assert sum(encoded) == once
+
+
+def test_windows_encoded_apart_are_one_batch(heard_by_the_library):
+    import torch
+
+    model, _, features = heard_by_the_library
+    decoder = Decoder(model, torch.float32)
+    whole = decoder.memory(features)
+    again = Memory.joined([whole[3:], whole[:1], whole[1:3]])[[2, 3, 4, 0, 1]]
+    assert all(
+        torch.equal(a, b)
+        for pair in zip(whole.layers, again.layers, strict=True)
+        for a, b in zip(*pair, strict=True)
+    )
 
 
 def test_an_unknown_language_is_named(multilingual, sentence):

@@ -58,6 +58,17 @@ class Memory:
         """That of some of the windows."""
         return Memory(tuple((key[rows], value[rows]) for key, value in self.layers))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Memory]) -> Memory:
+        """That of all their windows, in order."""
+        by_layer = zip(*(part.layers for part in parts), strict=True)
+        return cls(
+            tuple(
+                (torch.cat([key for key, _ in layer]), torch.cat([value for _, value in layer]))
+                for layer in by_layer
+            )
+        )
+
 
 class Decoder:
     """The text half of a Whisper, ready to read many windows side by side."""

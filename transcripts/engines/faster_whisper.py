@@ -88,6 +88,10 @@ class _Loaded(Loaded):
         spectra = _view(mels(sounds, self.facts.mels, "cpu").numpy())
         return np.array(self.model.encode(spectra, to_cpu=True))
 
+    def joined(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Several batches as one."""
+        return np.concatenate(parts)
+
     def chances(self, features: np.ndarray) -> list[dict[str, float]]:
         """As CTranslate2 tells them, which knows Whisper's first token by itself."""
         if not self.facts.multilingual:

@@ -170,11 +170,13 @@ def align(
     with one_at_a_time:
         loaded = load()
         parts = windows(speech, duration)
-        language, probability = language_of(loaded, path, parts, options.language)
+        language, probability, known = language_of(loaded, path, parts, options.language)
         ear = loaded.ear(language, () if loaded.plain else options.vocabulary)
 
         def listen(tell: Tell) -> list[Word]:
-            said = hear(ear, path, parts, speech, beams=options.beam_size, seed=options.seed, tell=tell)
+            said = hear(
+                ear, path, parts, speech, beams=options.beam_size, seed=options.seed, tell=tell, known=known
+            )
             return [word for segment in heard(said.segments, speech) for word in segment.words]
 
         task = _GivenText(ear, path, lines, speech, Span(0, duration), tell)
@@ -204,7 +206,7 @@ def align_segment(
     speech = [part.shift(within.start_ms) for part in speech_spans(sound, longest_ms=LONGEST_SPEECH_MS)]
     with one_at_a_time:
         loaded = load()
-        language, _ = language_of(loaded, path, windows(speech, duration), options.language)
+        language = language_of(loaded, path, windows(speech, duration), options.language).language
         ear = loaded.ear(language, ())
         task = _GivenText(ear, path, [Line(" ".join(text.split()), span)], speech, within, judged=False)
         return tuple(task.words(task.by_lines()))

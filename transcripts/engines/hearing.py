@@ -8,7 +8,7 @@ that got no words is heard once more by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,6 +51,10 @@ class Ear(Protocol):
 
     def one(self, features: Features, row: int) -> Features:
         """The features of one of the windows, as a batch of one."""
+        ...
+
+    def joined(self, parts: Sequence[Features]) -> Features:
+        """The features of several batches as those of one."""
         ...
 
     def decode(self, features: Features, search: Search, seed: int, prompted: bool) -> list[Decoded]:
@@ -138,13 +142,15 @@ def hear(
     seed: int,
     tell: Callable[[int], None],
     interpreter: Ear | None = None,
+    known: Mapping[Span, Features] | None = None,
 ) -> Hearing:
     """The segments said in all windows.
 
     ``speech`` are the stretches the windows were made of; ``tell`` hears how many milliseconds are done.
-    ``interpreter`` is the same model asked to translate: it gets the features that ``ear`` made.
+    ``interpreter`` is the same model asked to translate: it gets the features that ``ear`` made. ``known`` are windows
+    that were encoded before.
     """
-    listener = _Listener(ear, path, beams, seed)
+    listener = _Listener(ear, path, beams, seed, known)
     interpreting = _Listener(interpreter, path, beams, seed) if interpreter else None
     translated: list[TranslatedLine] = []
     languages: list[tuple[Span, str, float]] = []
@@ -175,8 +181,11 @@ def hear(
 
 
 class _Listener:
-    def __init__(self, ear: Ear, path: Path, beams: int, seed: int) -> None:
+    def __init__(
+        self, ear: Ear, path: Path, beams: int, seed: int, known: Mapping[Span, Features] | None = None
+    ) -> None:
         self.ear, self.path, self.beams, self.seed = ear, path, beams, seed
+        self._known = dict(known or {})
 
     def windows(self, spans: Sequence[Span]) -> tuple[list[tuple[Span, list[RecognisedSegment]]], Features]:
         features, found = self._first(spans)
@@ -189,13 +198,23 @@ class _Listener:
         return heard, features
 
     def _first(self, spans: Sequence[Span]) -> tuple[Features, list[tuple[Text, list[TimedWord]]]]:
-        sounds = [audio.load(self.path, span.start_ms, span.end_ms) for span in spans]
-        features = self.ear.features(sounds)
+        features = self._features(spans)
         texts = self._texts(features, spans)
         words = self.ear.align(
             features, [self._words(text.tokens) for text in texts], [_states(one) for one in spans]
         )
         return features, list(zip(texts, words, strict=True))
+
+    def _features(self, spans: Sequence[Span]) -> Features:
+        """Of these windows, and forgotten where they were known: each is heard once."""
+        known = {span: self._known.pop(span) for span in spans if span in self._known}
+        unknown = [span for span in spans if span not in known]
+        if unknown:
+            fresh = self.ear.features([audio.load(self.path, one.start_ms, one.end_ms) for one in unknown])
+            if not known:
+                return fresh
+            known |= {span: self.ear.one(fresh, row) for row, span in enumerate(unknown)}
+        return self.ear.joined([known[span] for span in spans])
 
     def _once_more(
         self, features: Features, span: Span, text: Text, words: list[TimedWord]

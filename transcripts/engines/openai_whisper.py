@@ -45,6 +45,10 @@ class _Loaded(Loaded):
         """Whisper's log-mel spectrogram of each window, padded to 30 s as the library pads, encoded for the decoder."""
         return self.decoder.memory(self.encoder(mels(sounds, self.facts.mels, self.device)))
 
+    def joined(self, parts: Sequence[Memory]) -> Memory:
+        """Several batches as one."""
+        return type(parts[0]).joined(parts)
+
     def chances(self, features: Memory) -> list[dict[str, float]]:
         """As ``whisper.detect_language`` tells them."""
         return _chances(self, features)

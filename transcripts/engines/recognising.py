@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from transcripts import audio
 from transcripts.engines import (
@@ -69,6 +69,10 @@ class Loaded(ABC):
         """Windows, encoded."""
 
     @abstractmethod
+    def joined(self, parts: Sequence[Features]) -> Features:
+        """The features of several batches as those of one."""
+
+    @abstractmethod
     def chances(self, features: Features) -> list[dict[str, float]]:
         """The probability of each language, by its code, in each window; empty where the model knows only one."""
 
@@ -104,6 +108,10 @@ class WhisperEar(ABC):
     def one(self, features: Features, row: int) -> Features:
         """One window's features."""
         return features[row : row + 1]
+
+    def joined(self, parts: Sequence[Features]) -> Features:
+        """The features of several batches as those of one."""
+        return self._model.joined(parts)
 
     @abstractmethod
     def decode(self, features: Features, search: Search, seed: int, prompted: bool) -> list[Decoded]:
@@ -174,13 +182,14 @@ def recognise(
         if options.translate:
             require_translation(loaded.name, loaded.sha256, loaded.facts.multilingual)
         parts = windows(speech, duration)
-        language, probability = language_of(loaded, path, parts, options.language)
+        language, probability, known = language_of(loaded, path, parts, options.language)
         ear = loaded.ear(language, () if loaded.plain else options.vocabulary)
         translate = options.translate and language not in (LANGUAGE, UNDETERMINED)
         # without the vocabulary: its terms may be of the language that is spoken
         interpreter = loaded.ear(language, (), "translate") if translate else None
         said = hear(
-            ear, path, parts, speech, beams=options.beam_size, seed=options.seed, tell=tell, interpreter=interpreter
+            ear, path, parts, speech, beams=options.beam_size, seed=options.seed, tell=tell, interpreter=interpreter,
+            known=known,
         )  # fmt: skip
     tell(duration)
     found = heard(said.segments, speech)
@@ -213,19 +222,31 @@ class Forward:
             self._progress(done_ms)
 
 
-def language_of(loaded: Loaded, path: Path, parts: Sequence[Span], wanted: str | None) -> tuple[str, float]:
-    """The language to write, and how sure that is: as asked for, or heard in several windows."""
+class Tongue(NamedTuple):
+    """The language to write, how sure that is, and the windows that were encoded to find out."""
+
+    language: str
+    probability: float
+    known: dict[Span, Features]
+
+
+def language_of(loaded: Loaded, path: Path, parts: Sequence[Span], wanted: str | None) -> Tongue:
+    """The language to write: as asked for, or heard in several windows."""
     given = language_given(loaded.facts, loaded.name, wanted)
     if given is not None:
-        return given
+        return Tongue(*given, {})
     if not parts:
-        return UNDETERMINED, 0.0
+        return Tongue(UNDETERMINED, 0.0, {})
     some = spread(parts, LANGUAGE_WINDOWS)
     chances: list[dict[str, float]] = []
+    known: dict[Span, Features] = {}
     for first in range(0, len(some), loaded.batch):
-        sounds = [audio.load(path, one.start_ms, one.end_ms) for one in some[first : first + loaded.batch]]
-        chances += loaded.chances(loaded.features(sounds))
-    return likeliest({code: sum(one[code] for one in chances) / len(chances) for code in chances[0]})
+        batch = some[first : first + loaded.batch]
+        features = loaded.features([audio.load(path, one.start_ms, one.end_ms) for one in batch])
+        chances += loaded.chances(features)
+        known |= {span: features[row : row + 1] for row, span in enumerate(batch)}
+    means = {code: sum(one[code] for one in chances) / len(chances) for code in chances[0]}
+    return Tongue(*likeliest(means), known)
 
 
 def _measures(
