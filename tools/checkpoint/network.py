@@ -208,12 +208,12 @@ def _attend_guided(
     ``spans`` (batch, tokens, states) are the weights of that mean. The mean of a query's products is its product with
     the span's mean key, so the logarithms of all weights are never written down.
     """
-    query, key, value = (
-        _heads(part(source), layer.n_head)
-        for part, source in ((layer.query, states), (layer.key, audio), (layer.value, audio))
+    keys = layer.key(audio)
+    query, key, value, of_span = (
+        _heads(part, layer.n_head)
+        for part in (layer.query(states), keys, layer.value(audio), spans.to(keys.dtype) @ keys)
     )
     found, normaliser = _attention(query, key, value, True)
-    of_span = spans.to(key.dtype)[:, None] @ key
     inside = (query.float() * of_span.float()).sum(-1) * query.shape[-1] ** -0.5
     return layer.out(found.transpose(1, 2).reshape(states.shape)), inside - normaliser
 
