@@ -19,6 +19,7 @@ COMMANDS = {
     "search": "search",
     "export": "export",
     "review": "review",
+    "themes": "themes",
     "clip": "clip",
     "publish": "publish",
     "doctor": "doctor",

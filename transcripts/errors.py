@@ -10,6 +10,7 @@ TranscriptsError
 ├── SpeakersUnavailable    the voice encoder is not installed
 ├── EmbeddingsUnavailable  the sentence embedder is not installed
 ├── CodebookError          the codebook cannot be read: file, line and what is wrong
+├── ProjectUnreadable      a REFI-QDA project cannot be read: file, line and what is wrong
 ├── TranscriptUnreadable   an existing transcript cannot be read: file, line and what is wrong
 └── CorrectionsError       the correction list cannot be read: file, line and what is wrong
 """
@@ -96,6 +97,15 @@ class CodebookError(TranscriptsError):
     def __init__(self, path: Path, line: int | None, what: str) -> None:
         self.path, self.line, self.what = path, line, what
         where = f"{path}, line {line}" if line is not None else f"{path}"
+        super().__init__(f"{where}: {what}")
+
+
+class ProjectUnreadable(TranscriptsError):
+    """A REFI-QDA project cannot be read. ``line`` counts from 1 in project.qde; None when the whole file is meant."""
+
+    def __init__(self, path: Path, line: int | None, what: str) -> None:
+        self.path, self.line, self.what = path, line, what
+        where = f"{path}, project.qde line {line}" if line is not None else f"{path}"
         super().__init__(f"{where}: {what}")
 
 

@@ -21,7 +21,7 @@ from transcripts.translation import beside
 
 
 @click.command("export")
-@click.argument("recording", metavar="RECORDING")
+@click.argument("recording", metavar="[RECORDING]", required=False)
 @click.option(
     "--format",
     "form",
@@ -34,15 +34,56 @@ from transcripts.translation import beside
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; default: the terminal."
 )
 @click.option("--translation", is_flag=True, help="The English text for subtitles, not what was said.")
+@click.option(
+    "--qdpx",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The whole collection instead, as a REFI-QDA project for NVivo, ATLAS.ti, MAXQDA, QualCoder.",
+)
+@click.option("--without-media", is_flag=True, help="With --qdpx: name the media, do not put them in.")
 @console.with_collection
 def command(
-    collection: Collection, recording: str, form: str, output: Path | None, translation: bool
+    collection: Collection,
+    recording: str | None,
+    form: str,
+    output: Path | None,
+    translation: bool,
+    qdpx: Path | None,
+    without_media: bool,
 ) -> None:
-    """Write a recording's transcript, as corrected, for another tool.
+    """Write a recording's transcript, as corrected, or with --qdpx the collection, for another tool.
 
     Of an anonymous storyteller no name is written. A translation is the recogniser's own: corrections are not in it,
     and within a line the times of its words are a guess by their length.
     """
+    if (recording is None) == (qdpx is None):
+        raise click.UsageError("Name a recording, or say --qdpx FILE for the whole collection.")
+    if qdpx is not None and (output is not None or translation):
+        raise click.UsageError(
+            "--qdpx writes the whole collection to its FILE; leave --output and --translation out."
+        )
+    if qdpx is None and without_media:
+        raise click.UsageError("--without-media goes with --qdpx.")
+    if qdpx is not None:
+        _export_collection(collection, qdpx, with_media=not without_media)
+    elif recording is not None:
+        _export_recording(collection, recording, form, output, translation)
+
+
+def _export_collection(collection: Collection, target: Path, *, with_media: bool) -> None:
+    from pipeline.exchange import export_project
+
+    packed = export_project(collection, target, with_media=with_media)
+    click.echo(f"{target}  {len(packed.project.sources)} recordings, {packed.codings} codings")
+    for one in packed.left_out:
+        click.echo(f"left out: {one.recording}: {one.reason}")
+    for remark in packed.remarks:
+        click.echo(remark)
+
+
+def _export_recording(
+    collection: Collection, recording: str, form: str, output: Path | None, translation: bool
+) -> None:
     with collection.sessions() as session:
         found = overview.find_recording(session, recording)
         decision = decide(store.consent_scope(found), Purpose.EXPORT)
