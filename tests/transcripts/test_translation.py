@@ -102,9 +102,8 @@ def test_the_translation_is_what_the_library_decodes(tmp_path, interview):
     )
     with torch.inference_mode():
         features = model.encoder(spectra)
-    found = Decoder(model, torch.float32).decode(
-        features, Start(ear.start, 0, Rules(ear.tokenizer)), Search()
-    )
+    decoder = Decoder(model, torch.float32)
+    found = decoder.decode(decoder.memory(features), Start(ear.start, 0, Rules(ear.tokenizer)), Search())
     for one, spectrum in zip(found, spectra, strict=True):
         alone, other = (
             whisper.decode(model, spectrum, whisper.DecodingOptions(task=task, language="sv", fp16=False))
