@@ -373,7 +373,12 @@ class Speaker(Base):
     @property
     def label(self) -> str:
         """The name people see."""
-        return self.name or f"Speaker {self.number}"
+        return self.name or self.pseudonym
+
+    @property
+    def pseudonym(self) -> str:
+        """What stands for a name that is not known, or not told."""
+        return f"Speaker {self.number}"
 
 
 class Turn(Base):

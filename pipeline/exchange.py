@@ -338,10 +338,8 @@ def laid_out(
 ) -> LaidOut:
     """The transcript's text as it goes out, with the place of each word."""
     transcript = mapping.current_transcript(session, row)
-    if not decision.pseudonymise:
-        return lay_out(transcript, mapping.speaker_names(recording))
-    plain = {speaker.number: f"Speaker {speaker.number}" for speaker in recording.speakers}
-    return lay_out(transcript, plain, _hidden(recording))
+    names = mapping.speaker_names(recording, pseudonymise=decision.pseudonymise)
+    return lay_out(transcript, names, _hidden(recording) if decision.pseudonymise else frozenset())
 
 
 def codings_of(collection: Collection, project: Project) -> tuple[list[Coded], list[str]]:
@@ -549,9 +547,7 @@ def _hidden(recording: models.Recording) -> frozenset[str]:
     """The names of everybody in a recording, whole and in their parts."""
     teller = recording.story.storyteller if recording.story else None
     names = [teller.name] if teller else []
-    names += [
-        name for number, name in mapping.speaker_names(recording).items() if name != f"Speaker {number}"
-    ]
+    names += [speaker.label for speaker in recording.speakers if speaker.label != speaker.pseudonym]
     parts = {part for name in names for part in _parts(name)}
     return frozenset(part for part in parts if len(part) > 1)
 

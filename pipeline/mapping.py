@@ -152,9 +152,11 @@ def translation_rows(lines: Iterable[TranslatedLine]) -> list[models.Translation
     ]
 
 
-def speaker_names(recording: models.Recording) -> dict[int, str]:
-    """The name that people see, for each speaker's number."""
-    return {speaker.number: speaker.label for speaker in recording.speakers}
+def speaker_names(recording: models.Recording, *, pseudonymise: bool = False) -> dict[int, str]:
+    """The name that people see, for each speaker's number; nobody's own where the gate says ``pseudonymise``."""
+    return {
+        speaker.number: speaker.pseudonym if pseudonymise else speaker.label for speaker in recording.speakers
+    }
 
 
 def spans_to_json(spans: Iterable[Span]) -> list[Any]:

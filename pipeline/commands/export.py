@@ -95,11 +95,7 @@ def _export_recording(
         transcript = mapping.current_transcript(session, row)
         if translation:
             transcript = _translation(session, found, transcript)
-        names = (
-            {speaker.number: f"Speaker {speaker.number}" for speaker in found.speakers}
-            if decision.pseudonymise
-            else mapping.speaker_names(found)
-        )
+        names = mapping.speaker_names(found, pseudonymise=decision.pseudonymise)
     if output is None:
         write(transcript, form, sys.stdout, speaker_names=names)
         return
