@@ -152,6 +152,20 @@ class Transcript:
 
 Kind = Literal["text", "audio", "video"]
 
+SOURCES: dict[Kind, str] = {"text": "TextSource", "audio": "AudioSource", "video": "VideoSource"}
+SELECTIONS: dict[Kind, str] = {
+    "text": "PlainTextSelection",
+    "audio": "AudioSelection",
+    "video": "VideoSelection",
+}
+"""The element of a source of each kind, and that of a selection in it."""
+EDGES: dict[Kind, tuple[str, str]] = {
+    "text": ("startPosition", "endPosition"),
+    "audio": ("begin", "end"),
+    "video": ("begin", "end"),
+}
+"""The attributes that say where such a selection starts and ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from transcripts.formats.refi import (
     CODEBOOK_NAMESPACE,
+    EDGES,
     PROJECT_NAMESPACE,
+    SELECTIONS,
+    SOURCES,
     VARIABLE_TYPES,
     Case,
     Code,
@@ -31,8 +34,7 @@ from transcripts.formats.refi.markup import Element, Malformed, parse
 
 _GUID = re.compile(r"\{?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\}?")
 _RGB = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
-_KINDS: dict[str, Kind] = {"TextSource": "text", "AudioSource": "audio", "VideoSource": "video"}
-_SELECTIONS = {"text": "PlainTextSelection", "audio": "AudioSelection", "video": "VideoSelection"}
+_KINDS = {name: kind for kind, name in SOURCES.items()}
 
 T = TypeVar("T")
 Texts = Callable[[str], str | None]
@@ -95,6 +97,16 @@ def read_project(data: bytes, texts: Texts) -> ReadProject:
     reader = _Reader(texts)
     root = parse(data, PROJECT_NAMESPACE, "Project")
     return reader.project(root)
+
+
+class _Selected(TypedDict):
+    guid: str
+    name: str
+    description: str
+    codings: tuple[Coding, ...]
+    notes: tuple[str, ...]
+    user: str | None
+    created: datetime | None
 
 
 class _Reader:
@@ -230,12 +242,11 @@ class _Reader:
                 self.left_out(element, f'<{element.name}> "{name}" is no text, sound or film')
 
     def _source(self, element: Element, kind: Kind) -> Source:
-        selection = _SELECTIONS[kind]
+        selection = SELECTIONS[kind]
         own = ("PlainTextContent",) if kind == "text" else ("Transcript",)
         parts = self.parts(element, "Description", *own, selection, "Coding", "NoteRef", "VariableValue")
         text = self._plain_text(element, parts) if kind == "text" else None
         length = len(text) if text is not None else None
-        edges = ("startPosition", "endPosition") if kind == "text" else ("begin", "end")
         return Source(
             guid=self._new(element, "source"),
             kind=kind,
@@ -243,7 +254,7 @@ class _Reader:
             path=element.attributes.get("path") if kind != "text" else None,
             text=text,
             transcripts=tuple(self._transcript(part) for part in parts.get("Transcript", ())),
-            selections=tuple(self._selections(parts[selection], edges, length)),
+            selections=tuple(self._selections(parts[selection], EDGES[kind], length)),
             codings=tuple(self._codings(parts["Coding"])),
             values=tuple(self._values(parts["VariableValue"])),
             description=_text(parts["Description"]),
@@ -290,18 +301,7 @@ class _Reader:
             if not 0 <= start <= end or (length is not None and end > length):
                 self.left_out(element, f"<{element.name}> from {start} to {end} lies outside of its source")
                 continue
-            parts = self.parts(element, "Description", "Coding", "NoteRef")
-            yield Selection(
-                guid=self._new(element, "selection"),
-                start=start,
-                end=end,
-                name=element.attributes.get("name", ""),
-                description=_text(parts["Description"]),
-                codings=tuple(self._codings(parts["Coding"])),
-                notes=self._note_refs(parts["NoteRef"]),
-                user=self._reference(element, "creatingUser", "user"),
-                created=self._moment(element, "creationDateTime"),
-            )
+            yield Selection(start=start, end=end, **self._selected(element))
 
     def _transcript_selections(
         self, elements: list[Element], points: set[str]
@@ -314,18 +314,20 @@ class _Reader:
             if any(point is not None and point not in points for point in (first, last)):
                 self.left_out(element, "it names a sync point that the transcript does not have")
                 continue
-            parts = self.parts(element, "Description", "Coding", "NoteRef")
-            yield TranscriptSelection(
-                guid=self._new(element, "selection"),
-                first=first,
-                last=last,
-                name=element.attributes.get("name", ""),
-                description=_text(parts["Description"]),
-                codings=tuple(self._codings(parts["Coding"])),
-                notes=self._note_refs(parts["NoteRef"]),
-                user=self._reference(element, "creatingUser", "user"),
-                created=self._moment(element, "creationDateTime"),
-            )
+            yield TranscriptSelection(first=first, last=last, **self._selected(element))
+
+    def _selected(self, element: Element) -> _Selected:
+        """What every selection has."""
+        parts = self.parts(element, "Description", "Coding", "NoteRef")
+        return {
+            "guid": self._new(element, "selection"),
+            "name": element.attributes.get("name", ""),
+            "description": _text(parts["Description"]),
+            "codings": tuple(self._codings(parts["Coding"])),
+            "notes": self._note_refs(parts["NoteRef"]),
+            "user": self._reference(element, "creatingUser", "user"),
+            "created": self._moment(element, "creationDateTime"),
+        }
 
     def _codings(self, elements: list[Element]) -> Iterator[Coding]:
         for element in elements:

@@ -13,10 +13,14 @@ from xml.sax.xmlreader import AttributesImpl
 
 from transcripts.formats.refi import (
     CODEBOOK_NAMESPACE,
+    EDGES,
     PROJECT_NAMESPACE,
+    SELECTIONS,
+    SOURCES,
     Case,
     Code,
     Coding,
+    Kind,
     Note,
     Project,
     Selection,
@@ -26,8 +30,6 @@ from transcripts.formats.refi import (
     VariableValue,
 )
 
-_SOURCES = {"text": "TextSource", "audio": "AudioSource", "video": "VideoSource"}
-_SELECTIONS = {"text": "PlainTextSelection", "audio": "AudioSelection", "video": "VideoSelection"}
 _UNWRITABLE = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold."""
 
@@ -168,7 +170,7 @@ class _Writer:
             "plainTextPath": text_path(source.guid) if source.text is not None else None,
             **_made(source),
         }
-        with self.element(_SOURCES[source.kind], given):
+        with self.element(SOURCES[source.kind], given):
             self._description(source.description)
             for transcript in source.transcripts:
                 self._transcript(transcript)
@@ -211,8 +213,8 @@ class _Writer:
         with self.element("TranscriptSelection", given):
             self._coded(selection)
 
-    def _selection(self, selection: Selection, kind: str) -> None:
-        start, end = ("startPosition", "endPosition") if kind == "text" else ("begin", "end")
+    def _selection(self, selection: Selection, kind: Kind) -> None:
+        start, end = EDGES[kind]
         given = {
             "guid": selection.guid,
             "name": selection.name or None,
@@ -220,7 +222,7 @@ class _Writer:
             end: str(selection.end),
             **_made(selection),
         }
-        with self.element(_SELECTIONS[kind], given):
+        with self.element(SELECTIONS[kind], given):
             self._coded(selection)
 
     def _coded(self, selection: Selection | TranscriptSelection) -> None:
