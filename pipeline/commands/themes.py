@@ -253,9 +253,8 @@ def _advice(theme: Theme) -> list[str]:
 
 def _in_order(book: Codebook, parent: str | None = None, depth: int = 0) -> list[tuple[int, Theme]]:
     found: list[tuple[int, Theme]] = []
-    for theme in book.themes:
-        if theme.parent == parent:
-            found += [(depth, theme), *_in_order(book, theme.key, depth + 1)]
+    for theme in book.under(parent):
+        found += [(depth, theme), *_in_order(book, theme.key, depth + 1)]
     return found
 
 

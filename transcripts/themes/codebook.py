@@ -84,6 +84,10 @@ class Codebook:
                 return theme
         raise KeyError(key)
 
+    def under(self, parent: str | None) -> Iterator[Theme]:
+        """The themes right under the one of that key; None: those that are under no other."""
+        return (theme for theme in self.themes if theme.parent == parent)
+
 
 def slug(name: str) -> str:
     """A key for a name: ASCII letters and digits joined by hyphens, empty when the name has none.

@@ -47,16 +47,15 @@ def to_codes(book: Codebook, *, notes_beside: bool = False) -> tuple[Code, ...]:
     """The codebook as a tree of codes; ``notes_beside``: its notes are those of ``to_notes``, as a project can."""
 
     def under(parent: str | None) -> Iterator[Code]:
-        for theme in book.themes:
-            if theme.parent == parent:
-                yield Code(
-                    guid=code_guid(theme.key),
-                    name=theme.name,
-                    description=described(theme, with_notes=not notes_beside),
-                    colour=theme.colour,
-                    notes=(note_guid(theme.key),) if notes_beside and theme.notes else (),
-                    codes=tuple(under(theme.key)),
-                )
+        for theme in book.under(parent):
+            yield Code(
+                guid=code_guid(theme.key),
+                name=theme.name,
+                description=described(theme, with_notes=not notes_beside),
+                colour=theme.colour,
+                notes=(note_guid(theme.key),) if notes_beside and theme.notes else (),
+                codes=tuple(under(theme.key)),
+            )
 
     return tuple(under(None))
 

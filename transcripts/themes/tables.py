@@ -83,13 +83,11 @@ def write_markdown(book: Codebook, title: str = "Codebook") -> str:
             lines.append(_escaped(listed(theme.examples, "- "), bullets=True))
         if theme.notes:
             lines.extend(["", "Notes:", "", _escaped(theme.notes)])
-        for child in book.themes:
-            if child.parent == theme.key:
-                section(child, depth + 1)
+        for child in book.under(theme.key):
+            section(child, depth + 1)
 
-    for theme in book.themes:
-        if theme.parent is None:
-            section(theme, 2)
+    for theme in book.under(None):
+        section(theme, 2)
     return "\n".join(lines) + "\n"
 
 
