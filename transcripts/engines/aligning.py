@@ -32,7 +32,7 @@ def align(
     """Words with times for each window.
 
     Args:
-        decoder: of the model that the features come from.
+        decoder: of the model that the memory comes from.
         tokenizer: openai-whisper's, with the language of the text.
         memory: of the windows.
         texts: the tokens of each window's text, without timestamps; a text too long for the context is cut.

@@ -47,7 +47,9 @@ class _Loaded(Loaded):
 
     def joined(self, parts: Sequence[Memory]) -> Memory:
         """Several batches as one."""
-        return type(parts[0]).joined(parts)
+        from transcripts.engines.decoding import Memory
+
+        return Memory.joined(parts)
 
     def chances(self, features: Memory) -> list[dict[str, float]]:
         """As ``whisper.detect_language`` tells them."""
