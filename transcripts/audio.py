@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,23 @@ from transcripts.model import SAMPLE_RATE_HZ
 
 Samples = NDArray[np.float32]
 SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
+Read = Callable[[int, int], Samples]
+"""Gives the samples of ``[start_ms, end_ms)``, as many of them as there are."""
+
+
+def reader(source: Samples | Path) -> Read:
+    """Read stretches of a file, or of samples at 16 kHz that are in memory anyway.
+
+    Raises (when it reads):
+        AudioUnreadable: the file is missing, damaged, or not 16 kHz mono.
+    """
+
+    def read(start_ms: int, end_ms: int) -> Samples:
+        if isinstance(source, Path):
+            return load(source, start_ms, end_ms)
+        return source[start_ms * SAMPLES_PER_MS : end_ms * SAMPLES_PER_MS]
+
+    return read
 
 
 def load(path: Path, start_ms: int = 0, end_ms: int | None = None) -> Samples:

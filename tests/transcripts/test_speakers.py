@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from transcripts import speakers
 from transcripts.errors import SpeakersUnavailable
 from transcripts.model import Segment, Transcript, Turn, Word
 from transcripts.scoring import diarization_error
 from transcripts.span import Span
-from transcripts.speakers import Diarization, SpeakerHints, attribute, clusters, diarize
+from transcripts.speakers import Diarization, SpeakerHints, attribute, diarize
 from transcripts.speakers.clusters import cluster, unit
 from transcripts.speakers.encoder import mel_power, speech_gain, windows
 from transcripts.speakers.resegmentation import viterbi
@@ -245,25 +244,6 @@ def test_speech_past_the_end_is_left_out(sound_file):
 def test_sound_of_pure_silence_called_speech_does_no_harm(sound_file):
     found = diarize(sound_file(np.zeros(160_000)), [Span(0, 10_000)])
     assert found.turns == (Turn(1, 0, 10_000),)
-
-
-def test_long_recordings_are_heard_coarsely_and_clustered_by_a_part(monkeypatch, interview, sound_file):
-    monkeypatch.setattr(speakers, "LONG_MS", 60_000)
-    monkeypatch.setattr(clusters, "MAX_WINDOWS", 60)
-    samples, _ = soundfile.read(interview.path)
-    samples = samples[: len(samples) // 16 * 16]
-    shifts = [turn * (len(samples) // 16) for turn in range(4)]
-    speech = [span.shift(shift) for shift in shifts for span in speech_spans(interview.path)]
-    told = []
-    found = diarize(sound_file(np.tile(samples, len(shifts))), speech, progress=told.append)
-    truth = [
-        Turn(line.speaker, line.start_ms + shift, line.end_ms + shift)
-        for shift in shifts
-        for line in interview.lines
-    ]
-    assert len(found.voices) == 2
-    assert diarization_error(truth, found.turns, collar_ms=250).rate < 0.05
-    assert told == sorted(told)
 
 
 SECOND_PROCESS = """

@@ -16,6 +16,8 @@ PAUSE_MS = 200
 """A sentence may be split between speakers only where it pauses at least so long."""
 INTERJECTION_MS = 900
 """A phrase shorter than this between two of the same speaker in one sentence stays with them."""
+AS_LONG = 0.95
+"""Where turns overlap: who is heard for this share of the longest time is heard as long."""
 NEARBY_MS = 2_000
 """A phrase outside all turns goes to the nearest turn, if that is within this time."""
 
@@ -57,14 +59,22 @@ class _Turns:
         return [turn for turn in self._turns[first:last] if turn.span.overlaps(span)]
 
     def speaker(self, words: Sequence[Word]) -> int | None:
-        """Who is heard longest during the words; else whose turn is nearest."""
+        """Who is heard longest during the words; of two heard as long, whose turns are no longer than that; else
+        whose turn is nearest."""
+        said = Span(words[0].start_ms, words[-1].end_ms)
         heard: Counter[int] = Counter()
         for word in words:
             for turn in self.within(word.span):
                 heard[turn.speaker] += turn.span.overlap_ms(word.span)
         if heard:
-            return max(sorted(heard), key=lambda speaker: heard[speaker])
-        return self._nearest(Span(words[0].start_ms, words[-1].end_ms))
+            longest = max(heard.values())
+            as_long = [who for who in sorted(heard) if heard[who] >= AS_LONG * longest]
+            return min(as_long, key=lambda who: self._total_ms(who, said))
+        return self._nearest(said)
+
+    def _total_ms(self, speaker: int, span: Span) -> int:
+        """How long the speaker's turns in the span are: a word put in is a short turn inside a long one."""
+        return sum(turn.span.duration_ms for turn in self.within(span) if turn.speaker == speaker)
 
     def _nearest(self, span: Span) -> int | None:
         around = Span(max(0, span.start_ms - NEARBY_MS), span.end_ms + NEARBY_MS)

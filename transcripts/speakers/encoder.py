@@ -8,15 +8,16 @@ from __future__ import annotations
 import sys
 import threading
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transcripts.audio import SAMPLES_PER_MS, Samples
+from transcripts.audio import SAMPLES_PER_MS, Read, Samples, reader
 from transcripts.errors import SpeakersUnavailable
 from transcripts.model import SAMPLE_RATE_HZ
 from transcripts.span import Span
@@ -27,11 +28,13 @@ Embeddings = NDArray[np.float32]
 WINDOW_MS = 1_600
 FRAME_MS = 10
 FFT_SAMPLES = 400
+WINDOW_FRAMES = WINDOW_MS // FRAME_MS
 MEL_CHANNELS = 40
 SPEECH_DB = -30.0
 """Quiet speech is raised to this mean level; the encoder reads linear mels, so level matters to it."""
 DIMENSION = 256
-BATCH = 128
+BATCH, BLOCK_MS = 128, 120_000
+"""Windows at once, and how far the last may start after the first."""
 
 INSTALL = "pip install --no-deps Resemblyzer==0.1.4"
 
@@ -57,42 +60,49 @@ def windows(speech: Sequence[Span], hop_ms: int, duration_ms: int) -> NDArray[np
 
 
 def embed(
-    samples: Samples,
+    source: Samples | Path,
     starts_ms: NDArray[np.int64],
     gain: float,
     progress: Callable[[int], None] | None = None,
 ) -> Embeddings:
     """Listen to the windows that start at ``starts_ms``; shape (len(starts_ms), 256).
 
+    A file is read a minute or two at a time, so memory grows only with the embeddings.
+
     Args:
-        samples: the whole recording, 16 kHz, shape (n,).
-        starts_ms: where the windows start; past the end is silence.
+        source: the path of a 16 kHz mono file, or its samples, shape (n,).
+        starts_ms: where the windows start, ascending; past the end is silence.
         gain: the amplitude factor that brings speech to its level, see ``speech_gain``.
         progress: told the ms listened to so far.
 
     Raises:
+        AudioUnreadable: the file cannot be read as 16 kHz mono.
         SpeakersUnavailable: the encoder is not installed.
     """
     import torch
 
-    encoder = _encoder()
+    encoder, read = _encoder(), reader(source)
     found = np.zeros((len(starts_ms), DIMENSION), dtype=np.float32)
-    for first in range(0, len(starts_ms), BATCH):
-        batch = starts_ms[first : first + BATCH]
-        frames = np.stack([_window(samples, int(start)) for start in batch])
+    for batch in _batches(starts_ms):
+        frames = _windows(read, starts_ms[batch]) * np.float32(gain**2)
         with torch.inference_mode():
-            found[first : first + BATCH] = encoder(torch.from_numpy(frames * np.float32(gain**2))).numpy()
+            found[batch] = encoder(torch.from_numpy(frames)).numpy()
         if progress:
-            progress(int(batch[-1]) + WINDOW_MS)
+            progress(int(starts_ms[batch][-1]) + WINDOW_MS)
     return np.nan_to_num(found)
 
 
-def speech_gain(samples: Samples, speech: Sequence[Span]) -> float:
-    """The factor, 1 or more, that brings the mean level of the speech to -30 dBFS."""
-    power, count = 0.0, 0
+def speech_gain(source: Samples | Path, speech: Sequence[Span]) -> float:
+    """The factor, 1 or more, that brings the mean level of the speech to -30 dBFS.
+
+    Raises:
+        AudioUnreadable: the source is a path and cannot be read as 16 kHz mono.
+    """
+    power, count, read = 0.0, 0, reader(source)
     for span in speech:
-        part = samples[span.start_ms * SAMPLES_PER_MS : span.end_ms * SAMPLES_PER_MS]
-        power, count = power + float(np.dot(part, part)), count + len(part)
+        for start in range(span.start_ms, span.end_ms, BLOCK_MS):
+            part = read(start, min(span.end_ms, start + BLOCK_MS))
+            power, count = power + float(np.dot(part, part)), count + len(part)
     if not power:
         return 1.0
     level_db = 10 * np.log10(power / count)
@@ -109,18 +119,38 @@ def mel_power(samples: Samples) -> NDArray[np.float32]:
     return (spectrum @ _filters().T).astype(np.float32)
 
 
-def _window(samples: Samples, start_ms: int) -> NDArray[np.float32]:
-    """The 160 mel frames centred 10 ms apart from ``start_ms`` on; silence where there is no sound."""
-    first = start_ms * SAMPLES_PER_MS - FFT_SAMPLES // 2
-    last = first + (WINDOW_MS - FRAME_MS) * SAMPLES_PER_MS + FFT_SAMPLES
-    inside = samples[max(0, first) : max(0, min(last, len(samples)))]
-    before = max(0, -first)
-    return mel_power(np.pad(inside, (before, last - first - before - len(inside))))
+def _batches(starts_ms: NDArray[np.int64]) -> Iterator[slice]:
+    """Windows to listen to at once: not too many, and not too far apart."""
+    first = 0
+    while first < len(starts_ms):
+        last = int(np.searchsorted(starts_ms, starts_ms[first] + BLOCK_MS, side="right"))
+        last = min(last, first + BATCH)
+        yield slice(first, last)
+        first = last
+
+
+def _windows(read: Read, starts_ms: NDArray[np.int64]) -> NDArray[np.float32]:
+    """For each window the 160 mel frames centred 10 ms apart from its start on; silence where there is no sound.
+
+    Starts are taken to the nearest frame before, so that windows share theirs. Shape (len(starts_ms), 160, 40).
+    """
+    first = starts_ms // FRAME_MS
+    begin, count = int(first[0]), int(first[-1] - first[0]) + WINDOW_FRAMES
+    per_frame, before = FRAME_MS * SAMPLES_PER_MS, FFT_SAMPLES // 2
+    lead_ms = -(-before // SAMPLES_PER_MS)
+    start_ms = max(0, begin * FRAME_MS - lead_ms)
+    samples = read(start_ms, (begin + count) * FRAME_MS + lead_ms)
+    cut = begin * per_frame - before - start_ms * SAMPLES_PER_MS
+    samples = np.pad(samples[max(0, cut) :], (max(0, -cut), 0))
+    wanted = (count - 1) * per_frame + FFT_SAMPLES
+    mel = mel_power(np.pad(samples[:wanted], (0, max(0, wanted - len(samples)))))
+    chosen: NDArray[np.float32] = mel[(first - begin)[:, None] + np.arange(WINDOW_FRAMES)]
+    return chosen
 
 
 @lru_cache
-def _hann() -> NDArray[np.float64]:
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT_SAMPLES) / FFT_SAMPLES)
+def _hann() -> NDArray[np.float32]:
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT_SAMPLES) / FFT_SAMPLES)).astype(np.float32)
 
 
 @lru_cache

@@ -4,6 +4,7 @@ change."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from transcripts.span import Span
 from transcripts.speakers.clusters import unit
 from transcripts.speakers.encoder import WINDOW_MS, Embeddings
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 FRAME_MS = 100
 SMOOTHING_MS = 300
@@ -20,6 +24,10 @@ REACH = 4
 SWITCH_PENALTY = 1.0
 """What a change of voice costs, in units of a frame's cosine."""
 MAX_ROUNDS = 5
+NEIGHBOURS = 8
+"""Windows looked at on each side of a frame."""
+BLOCK = 36_000
+"""Frames whose windows are found at once: an hour."""
 
 Frames = NDArray[np.int64]
 
@@ -33,33 +41,30 @@ def frames_of(speech: Sequence[Span]) -> tuple[Frames, Frames]:
 
 def follow(
     embeddings: Embeddings,
-    windows_ms: NDArray[np.int64],
+    weights: csr_matrix,
     voices: Embeddings,
-    frames_ms: Frames,
     switch_penalty: float = SWITCH_PENALTY,
 ) -> tuple[Frames, Embeddings]:
     """Give each frame to a voice; the voices are learned again from the result until nothing changes.
 
     Args:
         embeddings: what is heard in each window, shape (n, 256).
-        windows_ms: the windows' starts, ascending, shape (n,).
+        weights: how much each frame hears of each window, shape (m, n), see ``hearing``.
         voices: a first guess of the voices, shape (k, 256).
-        frames_ms: the frames' starts, ascending, shape (m,), m >= 1.
         switch_penalty: what a change of voice costs; lower lets a voice be heard in shorter stretches.
 
     Returns:
         The voice of each frame, 0 to k - 1, shape (m,); and the voices, shape (k, 256). A voice that wins no
         frame keeps its first guess.
     """
-    weights = _weights(windows_ms + WINDOW_MS // 2, frames_ms + FRAME_MS // 2)
-    path = np.full(len(frames_ms), -1, dtype=np.int64)
+    path = np.full(weights.shape[0], -1, dtype=np.int64)
     for _ in range(MAX_ROUNDS):
-        scores = _apply(weights, embeddings @ voices.T)
+        scores = weights @ (embeddings @ voices.T)
         better = viterbi(scores, switch_penalty)
         if np.array_equal(better, path):
             break
         path = better
-        voices = _learn(weights, embeddings, path, voices)
+        voices = learn(weights, embeddings, path, voices)
     return path, voices
 
 
@@ -69,9 +74,9 @@ def viterbi(scores: NDArray[np.floating], switch_penalty: float) -> Frames:
     Viterbi 1967.
     """
     count, voices = scores.shape
-    came_from = np.zeros((count, voices), dtype=np.int64)
+    came_from = np.zeros((count, voices), dtype=np.int16)
     best = scores[0].astype(np.float64)
-    own = np.arange(voices)
+    own = np.arange(voices, dtype=np.int16)
     for frame in range(1, count):
         leader = int(best.argmax())
         switched = best[leader] - switch_penalty
@@ -85,36 +90,45 @@ def viterbi(scores: NDArray[np.floating], switch_penalty: float) -> Frames:
     return path
 
 
-class _Weights:
-    """A banded matrix: for each frame, the few windows that it hears and how much of each."""
+def hearing(windows_ms: NDArray[np.int64], frames_ms: Frames) -> csr_matrix:
+    """How much each frame hears of each window: shape (m, n), rows sum to 1, only some windows near each frame.
 
-    def __init__(self, index: NDArray[np.int64], weight: NDArray[np.float64]) -> None:
-        self.index, self.weight = index, weight
+    Args:
+        windows_ms: the windows' starts, ascending, shape (n,).
+        frames_ms: the frames' starts, ascending, shape (m,).
+    """
+    from scipy.sparse import vstack
+
+    middles = windows_ms + WINDOW_MS // 2
+    parts = [
+        _rows(middles, frames_ms[first : first + BLOCK] + FRAME_MS // 2)
+        for first in range(0, len(frames_ms), BLOCK)
+    ]
+    return vstack(parts, format="csr")
 
 
-def _weights(middles_ms: NDArray[np.int64], frames_ms: Frames) -> _Weights:
-    around = 8
+def _rows(middles_ms: NDArray[np.int64], frames_ms: Frames) -> csr_matrix:
+    from scipy.sparse import csr_matrix
+
     nearest = np.searchsorted(middles_ms, frames_ms)
-    index = np.clip(nearest[:, None] + np.arange(-around, around), 0, len(middles_ms) - 1)
+    index = np.clip(nearest[:, None] + np.arange(-NEIGHBOURS, NEIGHBOURS), 0, len(middles_ms) - 1)
     distance = np.abs(middles_ms[index] - frames_ms[:, None]).astype(np.float64)
     closest = distance.min(axis=1, keepdims=True)
     # relative to the closest window, so that a frame far from all hears that one
     weight = np.exp(-0.5 * (distance**2 - closest**2) / SMOOTHING_MS**2)
     weight[distance > np.maximum(closest, REACH * SMOOTHING_MS)] = 0
-    repeated = np.zeros_like(index, dtype=bool)
-    repeated[:, 1:] = index[:, 1:] == index[:, :-1]
-    weight[repeated] = 0
-    return _Weights(index, weight / weight.sum(axis=1, keepdims=True))
+    weight[:, 1:][index[:, 1:] == index[:, :-1]] = 0
+    weight /= weight.sum(axis=1, keepdims=True)
+    frame, column = np.nonzero(weight)
+    values = weight[frame, column].astype(np.float32)
+    return csr_matrix((values, (frame, index[frame, column])), shape=(len(frames_ms), len(middles_ms)))
 
 
-def _apply(weights: _Weights, of_windows: NDArray[np.floating]) -> NDArray[np.float64]:
-    blended: NDArray[np.float64] = np.einsum("mw,mwk->mk", weights.weight, of_windows[weights.index])
-    return blended
-
-
-def _learn(weights: _Weights, embeddings: Embeddings, path: Frames, voices: Embeddings) -> Embeddings:
-    share = np.zeros((len(embeddings), len(voices)))
-    np.add.at(share, (weights.index, path[:, None]), weights.weight)
-    sums = share.T @ embeddings
-    learned = unit(sums)
-    return np.where(share.sum(axis=0)[:, None] > 0, learned, voices).astype(np.float32)
+def learn(weights: csr_matrix, embeddings: Embeddings, path: Frames, voices: Embeddings) -> Embeddings:
+    """The voices as they sound in the frames given to them, shape (k, 256); -1 in ``path`` is nobody's frame."""
+    learned = voices.copy()
+    for voice in range(len(voices)):
+        share = weights.T @ (path == voice).astype(np.float32)
+        if share.any():
+            learned[voice] = unit((share @ embeddings)[None])[0]
+    return learned

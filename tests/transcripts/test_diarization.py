@@ -1,0 +1,261 @@
+"""Long recordings, voices that speak at once, and sound in which nobody can be told apart."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.transcripts.conftest import RATE_HZ, RMS, SLT, make_talk, noise, speak
+from transcripts import speakers
+from transcripts.model import Segment, Transcript, Turn, Word
+from transcripts.scoring import diarization_error
+from transcripts.span import Span
+from transcripts.speakers import Diarization, SpeakerHints, attribute, clusters, diarize, encoder
+from transcripts.speakers.clusters import cluster, unit
+from transcripts.speakers.overlap import second_voices
+from transcripts.speakers.resegmentation import FRAME_MS, follow, frames_of, hearing
+from transcripts.speech import speech_spans, voiced_spans
+
+
+# Where somebody is heard
+def test_rumble_does_not_hide_speech(story, sound_file):
+    samples, _ = soundfile.read(story.path)
+    spectrum = np.fft.rfft(noise(len(samples) / RATE_HZ, 1.0))[: len(samples) // 2 + 1]
+    spectrum[int(150 * len(samples) / RATE_HZ) :] = 0
+    rumble = np.fft.irfft(spectrum, len(samples))
+    path = sound_file(samples + rumble * 0.2 / np.std(rumble))
+    said = sum(line.end_ms - line.start_ms for line in story.lines)
+    heard = voiced_spans(path)
+    assert (
+        sum(span.overlap_ms(Span(line.start_ms, line.end_ms)) for span in heard for line in story.lines)
+        > 0.9 * said
+    )
+    assert sum(span.duration_ms for span in heard) < 1.3 * said
+
+
+def test_somebody_next_door_is_no_speaker(story, sound_file):
+    samples, _ = soundfile.read(story.path)
+    path = sound_file(np.concatenate([samples, np.zeros(RATE_HZ), samples * 0.01]))
+    heard = voiced_spans(path)
+    assert heard == voiced_spans(story.path)
+    assert speech_spans(path)[-1].start_ms > heard[-1].end_ms
+
+
+def test_a_quieter_interviewer_is_heard(interview, sound_file):
+    samples, _ = soundfile.read(interview.path)
+    for line in interview.lines:
+        if line.speaker == 1:
+            samples[line.start_ms * 16 : line.end_ms * 16] *= 0.2
+    path = sound_file(samples)
+    found = diarize(path, voiced_spans(path))
+    truth = [Turn(line.speaker, line.start_ms, line.end_ms) for line in interview.lines]
+    assert len(found.voices) == 2
+    assert diarization_error(truth, found.turns, collar_ms=250).rate < 0.05
+
+
+def test_no_voice_is_heard_where_nobody_speaks(not_speech):
+    assert diarize(not_speech, voiced_spans(not_speech)) == Diarization()
+
+
+# Long recordings
+def test_a_file_is_read_in_parts_and_gives_what_its_samples_give(monkeypatch, interview):
+    samples, _ = soundfile.read(interview.path, dtype="float32")
+    starts = encoder.windows(speech_spans(samples), 500, len(samples) // 16)
+    whole = encoder.embed(samples, starts, 1.0)
+    monkeypatch.setattr(encoder, "BLOCK_MS", 2_000)
+    np.testing.assert_allclose(encoder.embed(interview.path, starts, 1.0), whole, atol=1e-5)
+    spans = [Span(0, len(samples) // 16)]
+    assert encoder.speech_gain(interview.path, spans) == pytest.approx(encoder.speech_gain(samples, spans))
+
+
+def people(count, seed=3):
+    """Unit means of made-up voices, shape (count, 256)."""
+    return unit(np.random.default_rng(seed).standard_normal((count, 256)) ** 2)
+
+
+def windows_of(said, means, spread=0.02, seed=1):
+    """Embeddings of windows of the voices named by index."""
+    draw = np.random.default_rng(seed)
+    return unit(np.abs(means[said] + spread * draw.standard_normal((len(said), 256))))
+
+
+@pytest.mark.parametrize(
+    ("stretches", "bounds", "found"),
+    [
+        ([[0, 1]] * 6, {}, 2),
+        ([[0, 1], [0, 1], [0, 2], [0, 1], [3, 1]], {}, 4),
+        ([[0]] * 5, {}, 1),
+        ([[0, 1]] * 3 + [[2, 1]], {"least": 3, "most": 3}, 3),
+        ([[0, 1, 2]] * 3, {"least": 2, "most": 2}, 2),
+        ([[0]] * 3, {"least": 2}, 2),
+    ],
+)
+def test_stretches_are_clustered_and_their_voices_joined(monkeypatch, stretches, bounds, found):
+    monkeypatch.setattr(clusters, "MAX_WINDOWS", 60)
+    said = np.concatenate([np.repeat(who, 60 // len(who)) for who in stretches])
+    centres = cluster(windows_of(said, people(4)), **bounds)
+    assert len(centres) == found
+    if not bounds:
+        alike = people(4)[np.unique(said)] @ centres.T
+        assert (alike.max(axis=1) > 0.98).all()
+
+
+def test_a_voice_keeps_its_number_through_a_long_recording(monkeypatch, interview, sound_file):
+    monkeypatch.setattr(clusters, "MAX_WINDOWS", 60)
+    samples, _ = soundfile.read(interview.path)
+    samples = samples[: len(samples) // 16 * 16]
+    shifts = [turn * (len(samples) // 16) for turn in range(4)]
+    path, told = sound_file(np.tile(samples, len(shifts))), []
+    found = diarize(path, voiced_spans(path), progress=told.append)
+    truth = [
+        Turn(line.speaker, line.start_ms + shift, line.end_ms + shift)
+        for shift in shifts
+        for line in interview.lines
+    ]
+    assert len(found.voices) == 2
+    assert diarization_error(truth, found.turns, collar_ms=250).rate < 0.05
+    assert told == sorted(told)
+
+
+def test_frames_hear_the_windows_around_them(monkeypatch):
+    frames, _ = frames_of([Span(0, 60_000), Span(90_000, 91_000)])
+    starts = encoder.windows([Span(0, 60_000), Span(90_000, 91_000)], 500, 100_000)
+    weights = hearing(starts, frames)
+    monkeypatch.setattr("transcripts.speakers.resegmentation.BLOCK", 37)
+    assert (weights != hearing(starts, frames)).nnz == 0
+    np.testing.assert_allclose(np.asarray(weights.sum(axis=1)).ravel(), 1, rtol=1e-5)
+    loudest = starts[np.asarray(weights.argmax(axis=1)).ravel()] + encoder.WINDOW_MS // 2
+    assert np.abs(loudest - (frames + FRAME_MS // 2))[10:590].max() <= 300
+
+
+# Two at once
+def test_a_window_between_two_voices_is_both():
+    means = people(3)
+    said = np.repeat([0, 1, 0, 1], 20)
+    heard = windows_of(said, means)
+    heard[26:34] = unit(heard[26:34] + windows_of(np.full(8, 0), means, seed=2))
+    starts = np.arange(len(said)) * 500
+    speech = [Span(0, int(starts[-1]) + encoder.WINDOW_MS)]
+    weights = hearing(starts, frames_of(speech)[0])
+    path, learned = follow(heard, weights, means[:2])
+    second = second_voices(heard, weights, learned, path)
+    both = np.flatnonzero(second >= 0) * FRAME_MS
+    inside = (both >= 13_500) & (both <= 18_000)
+    assert inside.mean() > 0.75
+    assert inside.sum() > 30
+    assert (second[second >= 0] != path[second >= 0]).all()
+    assert (second_voices(heard, weights, learned[:1], np.zeros_like(path)) == -1).all()
+
+
+@pytest.fixture(scope="module")
+def argument(tmp_path_factory):
+    """Two voices that take turns, then speak at once for two seconds."""
+    folder = tmp_path_factory.mktemp("speech")
+    lines = [
+        (SLT, "My neighbours brought a hot meal, and I was grateful for all of it."),
+        (RMS, "The volunteers phoned older people every week because there was a lot of loneliness."),
+    ]
+    talk = make_talk(
+        folder / "turns.flac", [SLT, RMS], [(1 + turn % 2, lines[turn % 2][1]) for turn in range(6)]
+    )
+    samples, _ = soundfile.read(talk.path)
+    one, other = (speak(voice, "It made a real difference to us all.", folder)
+                  for voice in (SLT, RMS))  # fmt: skip
+    start = len(samples)
+    both = np.zeros(max(len(one), len(other)))
+    both[: len(one)] += one
+    both[: len(other)] += other
+    path = folder / "argument.flac"
+    soundfile.write(path, np.concatenate([samples, both, np.zeros(RATE_HZ)]), RATE_HZ)
+    turns = [Turn(line.speaker, line.start_ms, line.end_ms) for line in talk.lines]
+    turns += [
+        Turn(1, start // 16, (start + len(one)) // 16),
+        Turn(2, start // 16, (start + len(other)) // 16),
+    ]
+    return path, turns, Span(start // 16, (start + min(len(one), len(other))) // 16)
+
+
+def test_two_who_speak_at_once_both_have_the_time(argument):
+    path, turns, both = argument
+    found = diarize(path, voiced_spans(path))
+    assert len(found.voices) == 2
+    assert sum(span.overlap_ms(both) for span in found.overlaps) > 0.6 * both.duration_ms
+    assert sum(span.duration_ms - span.overlap_ms(both) for span in found.overlaps) < 1_500
+    assert diarization_error(turns, found.turns, collar_ms=250).rate < 0.08
+    assert all(one.end_ms < other.start_ms for one, other in pairwise(found.overlaps))
+    assert list(found.turns) == sorted(found.turns, key=lambda turn: (turn.start_ms, turn.end_ms))
+    for overlap in found.overlaps:
+        assert {turn.speaker for turn in found.turns if turn.span.overlap_ms(overlap)} == {1, 2}
+
+
+def test_taking_turns_is_no_overlap(interview):
+    assert diarize(interview.path, voiced_spans(interview.path)).overlaps == ()
+
+
+# Words where turns overlap
+def words(text, start_ms):
+    return tuple(
+        Word(f"{start_ms}.{number}", start_ms + 300 * number, start_ms + 300 * number + 300, f" {word}")
+        for number, word in enumerate(text.split())
+    )
+
+
+@pytest.mark.parametrize(
+    ("sentences", "turns", "expected"),
+    [
+        pytest.param(
+            [("So we met in the garden again.", 0), ("And who came?", 1_800)],
+            (Turn(1, 0, 2_200), Turn(2, 1_700, 2_700)),
+            [1, 2],
+            id="the other begins before the last word",
+        ),
+        pytest.param(
+            [("So we met in the garden again.", 0), ("Yes.", 900)],
+            (Turn(1, 0, 2_100), Turn(2, 850, 1_250)),
+            [1, 2],
+            id="an interjection while the other goes on",
+        ),
+        pytest.param(
+            [("We met in the garden every week.", 0)],
+            (Turn(1, 0, 2_100), Turn(2, 600, 1_400)),
+            [1],
+            id="an interjection that nobody wrote down",
+        ),
+        pytest.param(
+            [("We met in the garden every week.", 0)],
+            (Turn(1, 0, 1_900), Turn(2, 1_750, 4_000)),
+            [1],
+            id="an edge that is early",
+        ),
+    ],
+)
+def test_sentences_stay_whole_where_turns_overlap(sentences, turns, expected):
+    said = [words(*sentence) for sentence in sentences]
+    told = attribute(Transcript("en", tuple(Segment(one) for one in said)), Diarization(turns))
+    assert [segment.speaker for segment in told.segments] == expected
+    assert [segment.words for segment in told.segments] == said
+
+
+# What cannot be told apart
+def test_a_second_of_speech_is_one_speaker(story, sound_file):
+    samples, _ = soundfile.read(story.path)
+    path = sound_file(samples[RATE_HZ : 2 * RATE_HZ])
+    found = diarize(path, voiced_spans(path))
+    assert [voice.speaker for voice in found.voices] == [1]
+    assert found.overlaps == ()
+
+
+def test_more_voices_than_seven_are_found():
+    said = np.repeat(np.arange(30), 30)
+    means = people(30)
+    assert len(cluster(windows_of(said[said < 12], means))) == 12
+    assert len(cluster(windows_of(said, means))) == clusters.MAX_SPEAKERS
+
+
+def test_a_crowd_is_called_uncertain_unless_its_number_is_known(monkeypatch, interview):
+    monkeypatch.setattr(speakers, "CROWD", 2)
+    found = diarize(interview.path, voiced_spans(interview.path))
+    assert "some speakers may be several people" in found.uncertain
+    known = diarize(interview.path, voiced_spans(interview.path), SpeakerHints(count=2))
+    assert known.uncertain == ""
