@@ -345,6 +345,24 @@ class Translation(Base):
     text: Mapped[str]
 
 
+class Person(Base):
+    """Somebody whose voice is heard across the collection: the confirmed speakers are theirs, in each recording one."""
+
+    __tablename__ = "persons"
+    __table_args__ = (one_of("role", "", "storyteller", "interviewer", "other"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    role: Mapped[str] = mapped_column(String(20), default="")
+    notes: Mapped[str] = mapped_column(default="")
+    voiceprint: Mapped[bool] = mapped_column(
+        default=True, comment="whether embeddings of this voice may be kept; false once they were forgotten"
+    )
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    speakers: Mapped[list[Speaker]] = relationship(back_populates="person", order_by="Speaker.recording_id")
+
+
 class Speaker(Base):
     """A voice within one recording."""
 
@@ -364,8 +382,21 @@ class Speaker(Base):
     embedding: Mapped[bytes | None] = mapped_column(
         LargeBinary, comment="voice, float32 unit vector; never kept for anonymous storytellers"
     )
+    person_id: Mapped[int | None] = mapped_column(
+        ForeignKey("persons.id", ondelete="SET NULL"), index=True, comment="confirmed by an editor"
+    )
+    encoder: Mapped[str] = mapped_column(
+        String(80), default="", comment="what made the embedding; only those of one encoder can be compared"
+    )
+    voiceprint: Mapped[bool] = mapped_column(
+        default=True, comment="whether an embedding may be kept; false once it was forgotten"
+    )
+    refused: Mapped[list[Any]] = mapped_column(
+        default=list, comment="persons by number that an editor said it is not"
+    )
 
     recording: Mapped[Recording] = relationship(back_populates="speakers")
+    person: Mapped[Person | None] = relationship(back_populates="speakers")
     turns: Mapped[list[Turn]] = relationship(
         cascade="all, delete-orphan", order_by="Turn.start_ms", passive_deletes=True
     )

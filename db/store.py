@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Engine, delete, func, select, text, update
 from sqlalchemy.orm import Session, selectinload
 
 from db.models import (
@@ -14,6 +14,7 @@ from db.models import (
     ClipLink,
     Consent,
     Edit,
+    Person,
     Recording,
     Rendition,
     SourceFile,
@@ -177,6 +178,74 @@ def speaker(session: Session, recording_id: int, number: int) -> Speaker | None:
     return session.scalar(
         select(Speaker).where(Speaker.recording_id == recording_id, Speaker.number == number)
     )
+
+
+def speakers(session: Session, *, recording_id: int | None = None, voiced: bool = False) -> Sequence[Speaker]:
+    """Speakers by recording and number, of one recording only, or only those whose embedding is kept, when asked."""
+    query = (
+        select(Speaker)
+        .options(
+            selectinload(Speaker.person),
+            selectinload(Speaker.recording).selectinload(Recording.files),
+            selectinload(Speaker.recording).selectinload(Recording.story).selectinload(Story.consents),
+        )
+        .order_by(Speaker.recording_id, Speaker.number)
+    )
+    if recording_id is not None:
+        query = query.where(Speaker.recording_id == recording_id)
+    if voiced:
+        query = query.where(Speaker.embedding.is_not(None))
+    return session.scalars(query).all()
+
+
+def numbers_in_journal(session: Session, recording_id: int) -> set[int]:
+    """The speakers that edits of the recording's transcripts name: a number of theirs never means another voice."""
+    entries = session.scalars(
+        select(Edit)
+        .join(Transcript, Transcript.id == Edit.transcript_id)
+        .where(Transcript.recording_id == recording_id, Edit.kind != "retext")
+    )
+    named = {number for entry in entries for number in (entry.change["speaker"], entry.change.get("merged"))}
+    return {number for number in named if number is not None}
+
+
+def drop_voiceprints(session: Session, dropped: Iterable[Speaker]) -> None:
+    """Take the embeddings of these speakers out; on SQLite their bytes are overwritten, not only let go."""
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(text("PRAGMA secure_delete = ON"))
+    for speaker in dropped:
+        speaker.embedding = None
+    session.flush()
+
+
+def empty_log(engine: Engine) -> None:
+    """Bring what SQLite's log still holds into the database and empty it; pages of before a change lie there too.
+
+    A program that reads at this moment keeps it from being emptied; the last one to close the database does it then.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
+
+
+# Persons
+
+
+def persons(session: Session) -> Sequence[Person]:
+    """Every person with their speakers, by name."""
+    return session.scalars(
+        select(Person).options(selectinload(Person.speakers)).order_by(func.lower(Person.name), Person.id)
+    ).all()
+
+
+def person_by_name(session: Session, name: str) -> Person | None:
+    """The person of this name, capitals aside."""
+    # in Python, not SQL: SQLite folds the case of ASCII only
+    return next((one for one in persons(session) if one.name.casefold() == name.casefold()), None)
 
 
 # Themes

@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "export",
     "review": "review",
     "themes": "themes",
+    "speakers": "speakers",
     "clip": "clip",
     "publish": "publish",
     "doctor": "doctor",

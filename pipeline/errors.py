@@ -3,7 +3,7 @@
 StoriesError
 ├── ConfigError        stories.toml, the environment or the folder is not as it must be
 ├── IntakeError        intake.csv cannot be read at all
-├── NotFound           a recording, clip or speaker that is not there
+├── NotFound           a recording, clip, speaker or person that is not there
 ├── EditError          an edit that cannot be made
 │   └── EditConflict   somebody else changed the transcript first
 └── NotAllowed         the consent gate says no
@@ -25,7 +25,7 @@ class IntakeError(StoriesError):
 
 
 class NotFound(StoriesError):
-    """There is no such recording, clip or speaker."""
+    """There is no such recording, clip, speaker or person."""
 
 
 class EditError(StoriesError):

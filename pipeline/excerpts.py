@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -214,6 +215,33 @@ def relink(session: Session, row: models.Transcript, transcript: Transcript) -> 
             )
             clip.links.append(held)
         _update_link(clip, held, segments, row.revision)
+
+
+def strangers(session: Session, row: models.Transcript, transcript: Transcript) -> set[str]:
+    """The slugs of the recording's clips that hold words of somebody who does not tell the story."""
+    tellers = mapping.tellers(session.get_one(models.Recording, row.recording_id))
+    if tellers is None:
+        return set()
+    return {
+        clip.slug
+        for clip in store.clips(session, recording_id=row.recording_id)
+        if (held := store.clip_link(session, clip.id, row.id))
+        and any(
+            segment.speaker not in tellers
+            for segment in segments_between(transcript, held.first_word, held.last_word)
+        )
+    }
+
+
+def withdraw(session: Session, slugs: Iterable[str]) -> None:
+    """Take back what was proposed in these clips; what somebody added or approved needs review instead."""
+    for slug in slugs:
+        clip = find_clip(session, slug)
+        if clip.state == "proposed" and clip.origin == "proposed":
+            session.delete(clip)
+        elif clip.state != "rejected":
+            clip.state = "needs review"
+    session.flush()
 
 
 def _update_link(

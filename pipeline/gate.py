@@ -56,6 +56,25 @@ def decide(scope: str | None, purpose: Purpose) -> Decision:
     return Decision(True, "it stays inside the team", pseudonymise=scope == "anonymous")
 
 
+def decide_voiceprint(scope: str | None, role: str, *, sure: bool) -> Decision:
+    """Whether a likeness of one speaker's voice may be kept, in a story of this consent.
+
+    The rule protects whoever tells the story. In an anonymous story only a voice that an editor says is the
+    interviewer's (``sure``) is kept: a machine's guess of the roles may be wrong, and then it would be the teller's.
+    In a withdrawn story none is.
+
+    >>> decide_voiceprint("anonymous", "interviewer", sure=True).allowed
+    True
+    >>> decide_voiceprint("anonymous", "interviewer", sure=False).allowed
+    False
+    """
+    if scope == "anonymous" and role == "interviewer" and sure:
+        return Decision(
+            True, "the interviewer is not the storyteller, who stays anonymous", pseudonymise=True
+        )
+    return decide(scope, Purpose.VOICEPRINT)
+
+
 def _publish(scope: str | None) -> Decision:
     if scope == "public":
         return Decision(True, "the storyteller agreed to publication")

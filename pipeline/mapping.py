@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import select
@@ -73,13 +74,14 @@ def apply_edit(transcript: Transcript, kind: str, change: dict[str, Any], revisi
     An entry names the words it means, so it finds its place again after the speakers were sought anew; one whose
     words are all gone changes nothing.
     """
+    if kind == "assign-speaker":
+        given = _given(transcript.segments, set(change["words"]), change["speaker"])
+        return replace(transcript, segments=given, revision=revision)
     before, meant, after = _around(transcript.segments, set(change.get("words", ())))
     if meant:
         whole = Segment(tuple(word for segment in meant for word in segment.words), meant[0].speaker)
         if kind == "retext":
             meant = (retext(whole, change["text"], revision),)
-        elif kind == "assign-speaker":
-            meant = (replace(whole, speaker=change["speaker"]),)
     return replace(transcript, segments=(*before, *meant, *after), revision=revision)
 
 
@@ -88,6 +90,15 @@ def _is_a_segment(transcript: Transcript, words: list[str]) -> bool:
         segment.id == words[0] and [word.id for word in segment.words] == words
         for segment in transcript.segments
     )
+
+
+def _given(segments: Iterable[Segment], words: set[str], speaker: int | None) -> tuple[Segment, ...]:
+    """The segments with these words given to a speaker; one is parted where its words go to two."""
+    parts: list[Segment] = []
+    for segment in segments:
+        for inside, run in groupby(segment.words, key=lambda word: word.id in words):
+            parts.append(Segment(tuple(run), speaker if inside else segment.speaker))
+    return tuple(parts)
 
 
 def _around(
@@ -157,6 +168,18 @@ def speaker_names(recording: models.Recording, *, pseudonymise: bool = False) ->
     return {
         speaker.number: speaker.pseudonym if pseudonymise else speaker.label for speaker in recording.speakers
     }
+
+
+def tellers(recording: models.Recording) -> frozenset[int] | None:
+    """The speakers whose words can become clips: the storytellers, where nobody is one those of no known role.
+
+    None when nobody was told apart: then it is one voice.
+    """
+    if not recording.speakers:
+        return None
+    roles = {speaker.number: speaker.role for speaker in recording.speakers}
+    wanted = "storyteller" if "storyteller" in roles.values() else ""
+    return frozenset(number for number, role in roles.items() if role == wanted)
 
 
 def spans_to_json(spans: Iterable[Span]) -> list[Any]:

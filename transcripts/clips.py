@@ -6,7 +6,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import accumulate, pairwise
@@ -34,7 +34,7 @@ def propose(
     passages: Sequence[Passage],
     speech: Sequence[Span],
     *,
-    storyteller: int | None,
+    tellers: Collection[int] | None,
     duration_ms: int,
     min_ms: int = SHORTEST_MS,
     max_ms: int = LONGEST_MS,
@@ -42,15 +42,15 @@ def propose(
     """Excerpts of whole segments, one speaker, one passage; best first, none sharing time with another.
 
     ``passages`` are all of a recording's, in order of time: their words say what a cut must not touch. ``speech``
-    is where voice activity was found. Only ``storyteller``'s words are proposed; None: any one speaker's. A clip
-    lasts ``min_ms`` to ``max_ms``, its edges lie in silence and at most PAD_MS from its words. ``score`` is 0 to 1;
-    the same input gives the same proposals in the same order.
+    is where voice activity was found. Only the words of ``tellers``, by number, are proposed, one of them at a time;
+    None: any one speaker's. A clip lasts ``min_ms`` to ``max_ms``, its edges lie in silence and at most PAD_MS from its
+    words. ``score`` is 0 to 1; the same input gives the same proposals in the same order.
     """
     edges = _Edges.of(passages, speech, duration_ms)
     candidates = [
         candidate
         for passage in passages
-        for run in _runs(passage, storyteller)
+        for run in _runs(passage, tellers)
         for candidate in _windows(run, passage, edges, min_ms, max_ms)
     ]
     candidates.sort(key=lambda one: (-one.score, one.span))
@@ -134,11 +134,11 @@ def _silences(speech: Sequence[Span], duration_ms: int) -> Iterator[Span]:
     yield Span(min(heard[-1].end_ms, duration_ms), max(heard[-1].end_ms, duration_ms))
 
 
-def _runs(passage: Passage, storyteller: int | None) -> Iterator[list[Segment]]:
+def _runs(passage: Passage, tellers: Collection[int] | None) -> Iterator[list[Segment]]:
     """Neighbouring segments of one speaker without a long pause between them."""
     run: list[Segment] = []
     for segment in passage.segments:
-        wanted = storyteller is None or segment.speaker == storyteller
+        wanted = tellers is None or segment.speaker in tellers
         if run and (
             not wanted
             or segment.speaker != run[-1].speaker

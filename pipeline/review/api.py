@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from db import store
-from pipeline import editing, excerpts, mapping
+from pipeline import editing, excerpts, mapping, persons
 from pipeline.collection import Collection
 from pipeline.errors import EditConflict, EditError, NotFound
 from pipeline.looks import clock
@@ -44,12 +44,27 @@ async def write_segment(request: Request) -> JSONResponse:
     return await run_in_threadpool(_retext, request, body["text"], body["revision"], body["place"])
 
 
+def read_suggestions(request: Request) -> JSONResponse:
+    """Who the voices of a recording probably are."""
+    recording_id = request.path_params["recording_id"]
+    with _collection(request).sessions() as session:
+        document.recording_of(session, recording_id)
+    return JSONResponse({"suggestions": document.suggestion_list(_collection(request), recording_id)})
+
+
+async def confirm_speaker(request: Request) -> JSONResponse:
+    """Accept that a voice is a person."""
+    body = await _body(request, person=int)
+    return await run_in_threadpool(_confirm_speaker, request, body["person"])
+
+
 async def write_speaker(request: Request) -> JSONResponse:
-    """Name a voice and say what part it has."""
+    """Name a voice and say what part it has; ``everywhere``: rename the person that it is."""
     body = await _body(request, name=str, role=str)
     if len(body["name"]) > MOST_NAME_LETTERS:
         raise EditError(f"A name has at most {MOST_NAME_LETTERS} letters.")
-    return await run_in_threadpool(_name_speaker, request, body["name"], body["role"])
+    everywhere = body.get("everywhere") is True
+    return await run_in_threadpool(_name_speaker, request, body["name"], body["role"], everywhere)
 
 
 async def approve_clip(request: Request) -> JSONResponse:
@@ -108,22 +123,50 @@ def _at(segments: Sequence[Segment], place: int) -> Segment:
     return segments[place]
 
 
-def _name_speaker(request: Request, name: str, role: str) -> JSONResponse:
-    collection = _collection(request)
-    recording_id, number = request.path_params["recording_id"], request.path_params["number"]
-    with collection.sessions() as session:
-        document.recording_of(session, recording_id)
+def _name_speaker(request: Request, name: str, role: str, everywhere: bool) -> JSONResponse:
+    recording_id, number = _open_speaker(request)
     editing.name_speaker(
-        collection, recording_id, number, name=name, role=role, author=request.app.state.author
+        _collection(request),
+        recording_id,
+        number,
+        name=name,
+        role=role,
+        author=request.app.state.author,
+        everywhere=everywhere,
     )
-    with collection.sessions() as session:
+    return _speaker_answer(request)
+
+
+def _confirm_speaker(request: Request, person: int) -> JSONResponse:
+    recording_id, number = _open_speaker(request)
+    persons.confirm(_collection(request), recording_id, number, person, author=request.app.state.author)
+    return _speaker_answer(request)
+
+
+def _open_speaker(request: Request) -> tuple[int, int]:
+    """The recording and the speaker asked for, when the recording may be worked on."""
+    recording_id, number = request.path_params["recording_id"], request.path_params["number"]
+    with _collection(request).sessions() as session:
+        document.recording_of(session, recording_id)
+    return recording_id, number
+
+
+def _speaker_answer(request: Request) -> JSONResponse:
+    recording_id, number = request.path_params["recording_id"], request.path_params["number"]
+    with _collection(request).sessions() as session:
         recording = document.recording_of(session, recording_id)
         row = store.current_transcript(session, recording_id)
         speakers = document.speaker_list(recording)
+        segments = mapping.current_transcript(session, row).segments if row else ()
+        clips = document.clip_list(session, recording, row, segments)
     label = next(speaker["label"] for speaker in speakers if speaker["number"] == number)
-    revision = row.revision if row else 0
     return JSONResponse(
-        {"speakers": speakers, "revision": revision, "message": f"Saved. This voice is {label} now."}
+        {
+            "speakers": speakers,
+            "clips": clips,
+            "revision": row.revision if row else 0,
+            "message": f"Saved. This voice is {label} now.",
+        }
     )
 
 
@@ -190,7 +233,11 @@ addresses.register()
 routes = [
     Route("/api/token", read_token),
     Route("/api/recordings/{recording_id:row}", read_recording),
+    Route("/api/recordings/{recording_id:row}/suggestions", read_suggestions),
     Route("/api/recordings/{recording_id:row}/speakers/{number:row}", write_speaker, methods=["PUT"]),
+    Route(
+        "/api/recordings/{recording_id:row}/speakers/{number:row}/confirm", confirm_speaker, methods=["POST"]
+    ),
     Route("/api/transcripts/{transcript_id:row}/segments/{segment}", write_segment, methods=["PUT"]),
     Route("/api/clips/{slug}/approve", approve_clip, methods=["POST"]),
     Route("/api/clips/{slug}/reject", reject_clip, methods=["POST"]),

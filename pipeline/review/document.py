@@ -13,7 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from db import models, store
-from pipeline import gate, mapping
+from pipeline import gate, mapping, persons
+from pipeline.collection import Collection
 from pipeline.errors import NotAllowed, NotFound
 from pipeline.gate import Purpose
 from pipeline.looks import theme_colour
@@ -94,9 +95,25 @@ def speaker_list(recording: models.Recording) -> list[Json]:
             "name": speaker.name,
             "label": speaker.label,
             "role": speaker.role,
+            "recordings": len(speaker.person.speakers) if speaker.person else 0,
             "speech_ms": speaker.speech_ms,
         }
         for speaker in recording.speakers
+    ]
+
+
+def suggestion_list(collection: Collection, recording_id: int) -> list[Json]:
+    """Who the recording's voices that are nobody's yet probably are."""
+    return [
+        {
+            "number": one.number,
+            "person": one.person_id,
+            "name": one.name,
+            "score": round(one.score, 2),
+            "sentence": one.sentence,
+        }
+        for one in persons.suggestions(collection)
+        if one.recording_id == recording_id
     ]
 
 

@@ -14,7 +14,7 @@ from transcripts.clips import propose
 from transcripts.model import ClipProposal, Passage, ThemeScore, Transcript
 from transcripts.span import Span
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Clips:
     name: str = "clips"
 
     def fingerprint(self, work: Work, upstream: str) -> str:
-        """Of the bounds of a clip and of who the storyteller is."""
+        """Of the bounds of a clip, of who tells, and of what an editor gave to other speakers."""
         return fingerprint(
-            self.name, VERSION, upstream, work.collection.settings.clips.model_dump(), _storyteller(work)
+            self.name, VERSION, upstream, work.collection.settings.clips.model_dump(), *_who_says_what(work)
         )
 
     def intact(self, work: Work) -> bool:
@@ -42,10 +42,11 @@ class Clips:
             found = _passages(row, transcript) if row else ()
             heard = store.speech(session, work.recording_id)
             speech = mapping.spans_from_json(heard.spans) if heard else ()
+            tellers = mapping.tellers(session.get_one(models.Recording, work.recording_id))
         proposals = propose(
             found,
             speech,
-            storyteller=_storyteller(work),
+            tellers=tellers,
             duration_ms=work.duration_ms,
             min_ms=round(settings.min_s * 1000),
             max_ms=round(settings.max_s * 1000),
@@ -58,10 +59,14 @@ class Clips:
         return write
 
 
-def _storyteller(work: Work) -> int | None:
+def _who_says_what(work: Work) -> tuple[list[int] | None, list[int]]:
+    """The speakers whose words can become clips, and the revisions that gave words to other speakers."""
     with work.collection.sessions() as session:
-        recording = session.get_one(models.Recording, work.recording_id)
-        return next((one.number for one in recording.speakers if one.role == "storyteller"), None)
+        tellers = mapping.tellers(session.get_one(models.Recording, work.recording_id))
+        row = store.current_transcript(session, work.recording_id)
+        journal = store.journal(session, row.id) if row else ()
+    given = [entry.revision for entry in journal if entry.kind == "assign-speaker"]
+    return None if tellers is None else sorted(tellers), given
 
 
 def _passages(row: models.Transcript, transcript: Transcript) -> tuple[Passage, ...]:

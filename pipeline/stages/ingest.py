@@ -12,11 +12,10 @@ from db import models, store
 from media.errors import MediaError, NoSound
 from media.hashing import sha256_file
 from media.probe import MediaInfo, probe
-from pipeline import given, intake
+from pipeline import given, intake, voiceprints
 from pipeline.collection import Collection
 from pipeline.errors import ConfigError, IntakeError
 from pipeline.fingerprint import fingerprint
-from pipeline.gate import Purpose, decide
 from pipeline.intake import Intake, IntakeLine
 from pipeline.stages import Work
 
@@ -210,14 +209,11 @@ def _join(
     stored: str,
     found: Ingested,
 ) -> None:
-    if line is None:
-        if recording.story is None:
-            found.without_line.append(stored)
-        return
-    intake.apply(session, recording, line)
-    if not decide(store.consent_scope(recording), Purpose.VOICEPRINT).allowed:
-        for speaker in recording.speakers:
-            speaker.embedding = None
+    if line is not None:
+        intake.apply(session, recording, line)
+    elif recording.story is None:
+        found.without_line.append(stored)
+    voiceprints.drop_unallowed(session, recording.speakers)
 
 
 def _note_run(session: Session, look: _Look) -> None:

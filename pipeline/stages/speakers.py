@@ -6,6 +6,7 @@ that says most of a label's words takes its name, unless it has one.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -15,17 +16,16 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from db import models, store
-from pipeline import excerpts, indexing, mapping
+from pipeline import excerpts, indexing, mapping, voiceprints
 from pipeline.fingerprint import fingerprint
-from pipeline.gate import Purpose, decide
 from pipeline.stages import Progress, Work, Write
 from pipeline.stages.transcribe import speech_path
 from transcripts.model import Transcript
 from transcripts.span import Span, merge
-from transcripts.speakers import Diarization, SpeakerHints, attribute, diarize
-from transcripts.speech import speech_spans
+from transcripts.speakers import Diarization, SpeakerHints, Voice, attribute, diarize
+from transcripts.speech import voiced_spans
 
-VERSION = 1
+VERSION = 2
 LABEL_SHARE = 0.05
 """A label with less of the words is not counted as a voice: too little is heard of it."""
 _NO_NAME = re.compile(r"\w+ \d+|.")
@@ -56,13 +56,16 @@ class Speakers:
             SpeakersUnavailable: when the voice encoder is not installed.
         """
         path = speech_path(work)
-        speech = tuple(speech_spans(path))
+        speech = tuple(voiced_spans(path))
         progress(0.2)
         hints = SpeakerHints(
             count=work.collection.settings.speakers.count or _labelled_voices(work),
             single=True if _method(work) == "self-recorded" else None,
         )
-        found = diarize(path, speech, hints, lambda share: progress(0.2 + 0.8 * share))
+        duration_ms = max(1, work.duration_ms)
+        found = diarize(
+            path, speech, hints, lambda done_ms: progress(min(1.0, 0.2 + 0.8 * done_ms / duration_ms))
+        )
 
         def write(session: Session) -> None:
             _write(session, work.recording_id, speech, found)
@@ -129,16 +132,20 @@ def _method(work: Work) -> str:
 def _write(session: Session, recording_id: int, speech: tuple[Span, ...], found: Diarization) -> None:
     recording = session.get_one(models.Recording, recording_id)
     heard = [row for row in recording.transcripts if row.current or row is recording.transcripts[-1]]
-    attributed = {
-        row.id: attribute(mapping.machine_transcript(session, row, attributed=False), found) for row in heard
-    }
+    held = _held(session, recording)
+    numbers = _numbers(session, found, held)
+    attributed: dict[int, Transcript] = {}
     names: dict[int, dict[int, str]] = {}
     for row in heard:
         labels = _labels(session, row)
-        names[row.id] = _named(attributed[row.id], labels)
-        attributed[row.id] = _by_label(attributed[row.id], labels, names[row.id])
+        bare = attribute(mapping.machine_transcript(session, row, attributed=False), found)
+        said = _named(bare, labels)
+        attributed[row.id] = _renumbered(_by_label(bare, labels, said), numbers)
+        names[row.id] = {numbers[voice]: label for voice, label in said.items()}
     seen = next(row for row in heard if row.current)
-    _replace_speakers(session, recording, found, attributed[seen.id], names[seen.id])
+    _replace_speakers(
+        session, recording, _as_numbered(found, numbers), attributed[seen.id], names[seen.id], held
+    )
     session.merge(
         models.Speech(
             recording_id=recording_id,
@@ -153,55 +160,174 @@ def _write(session: Session, recording_id: int, speech: tuple[Span, ...], found:
     excerpts.relink(session, seen, current)
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An earlier speaker: several voices that were ``merged`` into it are one; ``given`` words, it does not vanish."""
+
+    speaker: models.Speaker
+    spans: tuple[Span, ...]
+    merged: bool
+    given: bool
+
+
+def _held(session: Session, recording: models.Recording) -> list[_Held]:
+    """The earlier speakers, whose numbers mean something once an editor touched one of them; none before that."""
+    entries = [
+        entry.change
+        for row in recording.transcripts
+        for entry in store.journal(session, row.id)
+        if entry.kind == "assign-speaker"
+    ]
+    given = {change["speaker"] for change in entries}
+    merged = {change["speaker"] for change in entries if "merged" in change}
+    touched = any(
+        one.name or one.role_by == "editor" or one.refused or not one.voiceprint or one.number in given
+        for one in recording.speakers
+    )
+    return [
+        _Held(
+            speaker,
+            tuple(Span(turn.start_ms, turn.end_ms) for turn in speaker.turns),
+            speaker.number in merged,
+            speaker.number in given,
+        )
+        for speaker in recording.speakers
+        if touched
+    ]
+
+
+def _numbers(session: Session, found: Diarization, held: list[_Held]) -> dict[int, int]:
+    """The number of each voice found: a held speaker's where it is the same voice, else one that nobody had."""
+    numbers: dict[int, int] = {}
+    for voice in sorted(found.voices, key=lambda voice: (-voice.speech_ms, voice.speaker)):
+        known = _same_voice([turn.span for turn in found.turns if turn.speaker == voice.speaker], held)
+        if known is not None and (known.merged or known.speaker.number not in numbers.values()):
+            numbers[voice.speaker] = known.speaker.number
+    taken = {one.speaker.number for one in held}
+    for one in held[:1]:
+        taken |= store.numbers_in_journal(session, one.speaker.recording_id)
+    free = (number for number in itertools.count(1) if number not in taken)
+    for voice in sorted(found.voices, key=lambda voice: voice.speaker):
+        if voice.speaker not in numbers:
+            numbers[voice.speaker] = next(free)
+    return numbers
+
+
+def _as_numbered(found: Diarization, numbers: dict[int, int]) -> Diarization:
+    """The same voices under other numbers; two of one number are one."""
+    voices: dict[int, list[Voice]] = {}
+    for voice in found.voices:
+        voices.setdefault(numbers[voice.speaker], []).append(voice)
+    return replace(
+        found,
+        turns=tuple(replace(turn, speaker=numbers[turn.speaker]) for turn in found.turns),
+        voices=tuple(_one_voice(number, parts) for number, parts in voices.items()),
+    )
+
+
+def _one_voice(number: int, parts: list[Voice]) -> Voice:
+    """What several parts of a voice sound like together, the longer ones more."""
+    total = np.sum([max(1, part.speech_ms) * np.asarray(part.embedding) for part in parts], axis=0)
+    mean = parts[0].embedding if len(parts) == 1 else tuple((total / np.linalg.norm(total)).tolist())
+    return Voice(number, mean, sum(part.speech_ms for part in parts))
+
+
+def _renumbered(transcript: Transcript, numbers: dict[int, int]) -> Transcript:
+    return replace(
+        transcript,
+        segments=tuple(
+            segment if segment.speaker is None else replace(segment, speaker=numbers[segment.speaker])
+            for segment in transcript.segments
+        ),
+    )
+
+
 def _replace_speakers(
     session: Session,
     recording: models.Recording,
     found: Diarization,
     transcript: Transcript,
     names: dict[int, str],
+    held: list[_Held],
 ) -> None:
-    """Put the voices found in the place of the earlier ones; a name or role that one had goes with its voice."""
-    earlier = [
-        (speaker, [Span(turn.start_ms, turn.end_ms) for turn in speaker.turns])
-        for speaker in recording.speakers
-        if speaker.name or speaker.role_by == "editor"
-    ]
-    keep_voices = decide(store.consent_scope(recording), Purpose.VOICEPRINT).allowed
+    """Put the voices found in the place of the earlier ones; what an editor said of one goes with its number."""
+    known = {one.speaker.number: one.speaker for one in held}
+    scope = store.consent_scope(recording)
     roles = _roles(transcript, found)
     rows = []
     for voice in found.voices:
-        row = models.Speaker(
-            recording_id=recording.id,
-            number=voice.speaker,
-            role=roles.get(voice.speaker, ""),
-            speech_ms=voice.speech_ms,
-            embedding=np.asarray(voice.embedding, np.float32).tobytes() if keep_voices else None,
-        )
-        spans = [turn.span for turn in found.turns if turn.speaker == voice.speaker]
-        known = _same_voice(spans, earlier)
-        if not _NO_NAME.fullmatch(names.get(voice.speaker, "")):
+        before = known.get(voice.speaker)
+        row = _like(before, recording.id, voice.speaker)
+        if not row.name and not _NO_NAME.fullmatch(names.get(voice.speaker, "")):
             row.name = names.get(voice.speaker, "")
-        if known is not None:
-            row.name = known.name or row.name
-            if known.role_by == "editor":
-                row.role, row.role_by = known.role, "editor"
+        if row.role_by != "editor":
+            row.role, row.role_by = roles.get(voice.speaker, ""), "machine"
+        row.speech_ms = voice.speech_ms
         row.turns = mapping.turn_rows(found.turns, voice.speaker)
+        if voiceprints.may_keep(row, before.person if before else None, scope):
+            row.embedding = np.asarray(voice.embedding, np.float32).tobytes()
+            row.encoder = voiceprints.ENCODER
         rows.append(row)
+    there = {row.number for row in rows}
+    rows += [_unheard(one, recording.id) for one in held if one.given and one.speaker.number not in there]
+    for turn in [turn for one in held for turn in one.speaker.turns]:
+        # the database takes them out with their speaker, and the session must not take new rows for them
+        session.expunge(turn)
     session.execute(delete(models.Speaker).where(models.Speaker.recording_id == recording.id))
     session.expire(recording, ["speakers"])
     session.add_all(rows)
     session.flush()
 
 
-def _same_voice(spans: list[Span], earlier: list[tuple[models.Speaker, list[Span]]]) -> models.Speaker | None:
-    """The earlier speaker that was heard in most of these spans, when that is more than half of them."""
+def _like(known: models.Speaker | None, recording_id: int, number: int) -> models.Speaker:
+    """A new row for a speaker, with what an editor said of the earlier one."""
+    if known is None:
+        return models.Speaker(
+            recording_id=recording_id, number=number, name="", role="", role_by="machine", voiceprint=True
+        )
+    return models.Speaker(
+        recording_id=recording_id,
+        number=number,
+        name=known.name,
+        role=known.role,
+        role_by=known.role_by,
+        person_id=known.person_id,
+        voiceprint=known.voiceprint,
+        refused=known.refused,
+    )
+
+
+def _unheard(one: _Held, recording_id: int) -> models.Speaker:
+    """A speaker to whom an editor gave words, and whom the machine does not tell from another."""
+    row = _like(one.speaker, recording_id, one.speaker.number)
+    row.turns = [models.Turn(start_ms=span.start_ms, end_ms=span.end_ms) for span in one.spans]
+    row.speech_ms = one.speaker.speech_ms
+    return row
+
+
+def _same_voice(spans: list[Span], held: list[_Held]) -> _Held | None:
+    """The held speaker that was heard in most of these spans, when that is more than half of them."""
     total = sum(span.duration_ms for span in spans)
-    shared = [
-        (sum(a.overlap_ms(b) for a in merge(spans) for b in merge(held)), speaker)
-        for speaker, held in earlier
-    ]
-    most, speaker = max(shared, key=lambda pair: pair[0], default=(0, None))
-    return speaker if most * 2 > total else None
+    shared = [(_shared_ms(merge(spans), merge(one.spans)), one) for one in held]
+    # words that were given away lie in two speakers' turns: the narrower one is meant
+    most, known = max(shared, key=lambda pair: (pair[0], -_duration_ms(pair[1])), default=(0, None))
+    return known if most * 2 > total else None
+
+
+def _shared_ms(some: list[Span], others: list[Span]) -> int:
+    """The time that two rows of stretches share; each is in order and without overlap."""
+    shared_ms = one = other = 0
+    while one < len(some) and other < len(others):
+        shared_ms += some[one].overlap_ms(others[other])
+        if some[one].end_ms < others[other].end_ms:
+            one += 1
+        else:
+            other += 1
+    return shared_ms
+
+
+def _duration_ms(one: _Held) -> int:
+    return sum(span.duration_ms for span in one.spans)
 
 
 def _roles(transcript: Transcript, found: Diarization) -> dict[int, str]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
@@ -15,7 +16,7 @@ from sqlalchemy import select
 
 from db import models
 from pipeline.collection import Collection
-from pipeline.editing import retext_segment
+from pipeline.editing import name_speaker, retext_segment
 from pipeline.review.app import create_app
 from tests.samples.review_collection import copy_collection, make_collection
 
@@ -231,6 +232,31 @@ def test_a_speaker_gets_a_name(page, collection):
             select(models.Speaker).where(models.Speaker.recording_id == 1, models.Speaker.number == 2)
         ).one()
         assert (speaker.name, speaker.role) == ("Margaret", "storyteller")
+
+
+def test_a_voice_that_is_probably_somebody_is_confirmed_and_renamed_everywhere(page, collection):
+    with collection.sessions.begin() as session:
+        for recording in (1, 3):
+            speaker = session.scalars(
+                select(models.Speaker).where(models.Speaker.recording_id == recording)
+            ).first()
+            speaker.embedding = np.full(256, 1 / 16, np.float32).tobytes()
+    name_speaker(collection, 1, 1, name="Ailsa", role="interviewer", author="ann")
+    opened(page, 3)
+    expect(page.locator("#speakers")).to_contain_text("Speaker 1 is probably Ailsa (interviewer)")
+    page.get_by_role("button", name="Yes, Ailsa").click()
+    expect(page.get_by_role("status")).to_contain_text("Ailsa")
+    expect(page.locator("#speakers .suggestion")).to_have_count(0)
+    expect(page.locator("#transcript .who", has_text="Ailsa").first).to_be_visible()
+    page.get_by_role("button", name="Rename Ailsa").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Ailsa Reid")
+    dialog.get_by_label("In every recording of this person").check()
+    page.keyboard.press("Enter")
+    expect(page.locator("#speakers")).to_contain_text("Ailsa Reid")
+    with collection.sessions() as session:
+        named = session.scalars(select(models.Speaker).where(models.Speaker.name == "Ailsa Reid")).all()
+        assert {speaker.recording_id for speaker in named} == {1, 3}
 
 
 def test_a_clip_is_heard_approved_and_shown_as_cut(page, collection):

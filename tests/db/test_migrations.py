@@ -26,7 +26,7 @@ from db import backup
 from db.engine import DatabaseError, Sessions, check, current_revision, head_revision, open_database, sessions
 from db.migrations import run
 from db.migrations.__main__ import next_step
-from db.models import Base, Recording, Theme, Word
+from db.models import Base, Person, Recording, Speaker, Theme, Turn, Word
 from db.search import is_of_the_index
 
 AnyRecording = Callable[..., Recording]
@@ -91,6 +91,31 @@ def test_down_to_nothing_and_up_again(engine: Engine) -> None:
     assert current_revision(engine) is None
     run.bring_up_to_date(engine)
     assert shape(engine) == before
+    assert check(engine) == []
+
+
+def test_speakers_and_their_turns_come_through_the_step_to_persons_and_back(
+    engine: Engine, making: Sessions, a_recording: AnyRecording
+) -> None:
+    with making.begin() as session:
+        recording = a_recording()
+        recording.speakers = [
+            Speaker(number=2, name="Jean", role="interviewer", embedding=b"voice", person=Person(name="Jean"))
+        ]
+        recording.speakers[0].turns = [Turn(start_ms=0, end_ms=900)]
+        session.add(recording)
+    asked = text(
+        "SELECT number, name, role, embedding, start_ms FROM speakers JOIN turns ON speaker_id = speakers.id"
+    )
+    run.downgrade(engine, "0003")
+    with engine.connect() as connection:
+        assert connection.execute(asked).all() == [(2, "Jean", "interviewer", b"voice", 0)]
+    run.bring_up_to_date(engine)
+    with making() as session:
+        assert session.execute(asked).all() == [(2, "Jean", "interviewer", b"voice", 0)]
+        (speaker,) = session.scalars(select(Speaker))
+        assert (speaker.person, speaker.voiceprint, speaker.refused) == (None, True, [])
+        assert speaker.encoder == "resemblyzer"
     assert check(engine) == []
 
 

@@ -41,7 +41,9 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
     assert command.help.split("\n")[0][:40] in shown.output
 
 
-@pytest.mark.parametrize("name", ["status", "show", "search", "clip list", "process", "publish", "doctor"])
+@pytest.mark.parametrize(
+    "name", ["status", "show", "search", "clip list", "process", "publish", "doctor", "speakers list"]
+)
 def test_commands_that_list_take_json(name: str) -> None:
     command = COMMANDS_AND_VERBS[name]
     assert any("--json" in parameter.opts for parameter in command.params)

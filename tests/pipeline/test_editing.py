@@ -148,7 +148,12 @@ def test_a_name_reaches_search_and_the_journal(collection: Collection) -> None:
         assert speaker is not None
         assert (speaker.name, speaker.role, speaker.role_by) == ("Jean Gray", "interviewer", "editor")
         assert search(session, "nobody")[0].speaker == "Jean Gray"
-        assert store.journal(session, 1)[0].inverse == {"speaker": 2, "name": "", "role": ""}
+        assert store.journal(session, 1)[0].inverse == {
+            "speaker": 2,
+            "name": "",
+            "role": "",
+            "person": None,
+        }
     with pytest.raises(EditError, match="is no role"):
         editing.name_speaker(collection, 1, 2, name="x", role="singer", author="Ruth")
     with pytest.raises(NotFound):

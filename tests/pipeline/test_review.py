@@ -7,6 +7,7 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
@@ -379,6 +380,33 @@ def test_a_speaker_is_not_named_wrongly(client, collection, number, body, status
     answer = client.put(f"/api/recordings/{GARDEN_ID}/speakers/{number}", json=body)
     assert answer.status_code == status
     assert edits(collection) == []
+
+
+def test_a_voice_that_is_probably_somebody_is_suggested_and_confirmed(client, collection):
+    # One voice, as the encoder heard it in two recordings.
+    with collection.sessions.begin() as session:
+        for recording in (GARDEN_ID, STAFF_ID):
+            speaker = session.scalars(
+                select(models.Speaker).where(models.Speaker.recording_id == recording)
+            ).first()
+            speaker.embedding = np.full(256, 1 / 16, np.float32).tobytes()
+            asked = speaker.number
+    client.put(f"/api/recordings/{GARDEN_ID}/speakers/1", json={"name": "Ailsa", "role": "interviewer"})
+    (one,) = client.get(f"/api/recordings/{STAFF_ID}/suggestions").json()["suggestions"]
+    assert (one["number"], one["name"]) == (asked, "Ailsa")
+    assert one["sentence"].startswith(f"Speaker {asked} is probably Ailsa (interviewer), 0.9")
+    assert client.get(f"/api/recordings/{GARDEN_ID}/suggestions").json() == {"suggestions": []}
+
+    place = f"/api/recordings/{STAFF_ID}/speakers/{asked}"
+    answer = client.post(f"{place}/confirm", json={"person": one["person"]})
+    assert answer.status_code == 200, answer.text
+    speaker = next(item for item in answer.json()["speakers"] if item["number"] == asked)
+    assert (speaker["label"], speaker["role"], speaker["recordings"]) == ("Ailsa", "interviewer", 2)
+    assert client.get(f"/api/recordings/{STAFF_ID}/suggestions").json() == {"suggestions": []}
+    client.put(place, json={"name": "Ailsa Reid", "role": "interviewer", "everywhere": True})
+    assert held(client)["speakers"][0]["label"] == "Ailsa Reid"
+    assert client.post(f"{place}/confirm", json={"person": 10**30}).status_code == 404
+    assert client.get(f"/api/recordings/{GONE_ID}/suggestions").status_code == 403
 
 
 # Clips

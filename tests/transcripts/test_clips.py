@@ -36,13 +36,13 @@ def on(theme: str | None, segments: Sequence[Segment], score: float = 0.6) -> Pa
 
 
 def proposed(
-    passages: Sequence[Passage], storyteller: int | None = 1, speech: Sequence[Span] | None = None
+    passages: Sequence[Passage],
+    tellers: frozenset[int] | None = frozenset({1}),
+    speech: Sequence[Span] | None = None,
 ) -> tuple[ClipProposal, ...]:
     words = [word for passage in passages for segment in passage.segments for word in segment.words]
     heard = merge([word.span for word in words], gap_ms=150) if speech is None else speech
-    return propose(
-        passages, heard, storyteller=storyteller, duration_ms=words[-1].end_ms + 2000 if words else 0
-    )
+    return propose(passages, heard, tellers=tellers, duration_ms=words[-1].end_ms + 2000 if words else 0)
 
 
 def words_of(proposals: Sequence[ClipProposal]) -> list[tuple[str, str]]:
@@ -77,7 +77,7 @@ def test_a_clip_keeps_to_one_theme() -> None:
 
 def test_without_a_storyteller_each_clip_still_has_one_voice() -> None:
     segments = said(*[(1, 10, 500)] * 4, *[(2, 10, 500)] * 4)
-    found = proposed([on("grief", segments)], storyteller=None)
+    found = proposed([on("grief", segments)], tellers=None)
     assert sorted(words_of(found)) == [("0", "39"), ("40", "79")]
 
 
@@ -157,8 +157,8 @@ def test_every_proposal_is_whole_and_its_edges_are_quiet(seed: int) -> None:
     parts = [segments[a:b] for a, b in itertools.pairwise([0, *cuts, 40])]
     passages = [on(chance.choice(["grief", "hope", None]), part) for part in parts]
     speech = merge([word.span for segment in segments for word in segment.words], gap_ms=150)
-    found = propose(passages, speech, storyteller=1, duration_ms=segments[-1].end_ms + 100)
-    assert found == propose(passages, speech, storyteller=1, duration_ms=segments[-1].end_ms + 100)
+    found = propose(passages, speech, tellers={1}, duration_ms=segments[-1].end_ms + 100)
+    assert found == propose(passages, speech, tellers={1}, duration_ms=segments[-1].end_ms + 100)
     assert found
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     for one in found:

@@ -53,6 +53,8 @@ async function open(id) {
     say,
     onRenamed: (saved) => {
       transcript.rename(saved.speakers);
+      clips.draw(saved.clips);
+      transcript.markClips(saved.clips);
       say(saved.message);
     },
   });
