@@ -8,7 +8,7 @@ False
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -68,3 +68,21 @@ def merge(spans: Iterable[Span], gap_ms: int = 0) -> list[Span]:
         else:
             joined.append(span)
     return joined
+
+
+def shared(some: Sequence[Span], others: Sequence[Span]) -> list[Span]:
+    """The time that two rows of spans share; each is in order and without overlap, and so is what is found.
+
+    >>> shared([Span(0, 100), Span(200, 300)], [Span(50, 250)])
+    [Span(start_ms=50, end_ms=100), Span(start_ms=200, end_ms=250)]
+    """
+    found: list[Span] = []
+    one = other = 0
+    while one < len(some) and other < len(others):
+        if both := some[one] & others[other]:
+            found.append(both)
+        if some[one].end_ms < others[other].end_ms:
+            one += 1
+        else:
+            other += 1
+    return found

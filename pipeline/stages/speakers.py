@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from pipeline.fingerprint import fingerprint
 from pipeline.stages import Progress, Work, Write
 from pipeline.stages.transcribe import speech_path
 from transcripts.model import Transcript
-from transcripts.span import Span, merge
+from transcripts.span import Span, merge, shared
 from transcripts.speakers import Diarization, SpeakerHints, Voice, attribute, diarize
 from transcripts.speech import voiced_spans
 
@@ -307,27 +308,15 @@ def _unheard(one: _Held, recording_id: int) -> models.Speaker:
 
 def _same_voice(spans: list[Span], held: list[_Held]) -> _Held | None:
     """The held speaker that was heard in most of these spans, when that is more than half of them."""
-    total = sum(span.duration_ms for span in spans)
-    shared = [(_shared_ms(merge(spans), merge(one.spans)), one) for one in held]
+    total = _sum_ms(spans)
+    common = [(_sum_ms(shared(merge(spans), merge(one.spans))), one) for one in held]
     # words that were given away lie in two speakers' turns: the narrower one is meant
-    most, known = max(shared, key=lambda pair: (pair[0], -_duration_ms(pair[1])), default=(0, None))
+    most, known = max(common, key=lambda pair: (pair[0], -_sum_ms(pair[1].spans)), default=(0, None))
     return known if most * 2 > total else None
 
 
-def _shared_ms(some: list[Span], others: list[Span]) -> int:
-    """The time that two rows of stretches share; each is in order and without overlap."""
-    shared_ms = one = other = 0
-    while one < len(some) and other < len(others):
-        shared_ms += some[one].overlap_ms(others[other])
-        if some[one].end_ms < others[other].end_ms:
-            one += 1
-        else:
-            other += 1
-    return shared_ms
-
-
-def _duration_ms(one: _Held) -> int:
-    return sum(span.duration_ms for span in one.spans)
+def _sum_ms(spans: Iterable[Span]) -> int:
+    return sum(span.duration_ms for span in spans)
 
 
 def _roles(transcript: Transcript, found: Diarization) -> dict[int, str]:

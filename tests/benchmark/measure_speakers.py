@@ -33,7 +33,7 @@ from tests.benchmark.report import ROOT, Row, publish
 from tests.benchmark.rivals import _peak_bytes
 from tools.checkpoint import speech as sounds
 from transcripts.model import Transcript, Turn
-from transcripts.speakers import Diarization, attribute, diarize, overlap
+from transcripts.speakers import Diarization, attribute, counting, diarize
 from transcripts.speech import voiced_spans
 
 MEETINGS = ROOT.parent / "shared" / "recordings"
@@ -101,12 +101,12 @@ def _annotation(turns: Sequence[Turn]) -> Annotation:
 
 @contextmanager
 def _one_voice_at_a_time() -> Iterator[None]:
-    """Without the search for overlap: no share is larger than this."""
-    usual, overlap.SHARE = overlap.SHARE, 2.0
+    """Without the search for overlap: nothing is as likely as this."""
+    usual, counting.BOTH = counting.BOTH, 2.0
     try:
         yield
     finally:
-        overlap.SHARE = usual
+        counting.BOTH = usual
 
 
 def _find(path: Path) -> tuple[Diarization, Diarization]:

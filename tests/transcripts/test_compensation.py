@@ -8,8 +8,8 @@ import pytest
 from examples.voices import SAMPLE_RATE_HZ, Samples, Voice, speak
 from transcripts.span import Span
 from transcripts.speakers import encoder
-from transcripts.speakers.clusters import unit
 from transcripts.speakers.compensation import compensated
+from transcripts.speakers.encoder import unit
 
 SENTENCES = (
     "We met in the park every week, and nobody was ever left alone.",
@@ -28,8 +28,8 @@ def told(voice: Voice, noise_db: float | None) -> Samples:
 
 def embedding(samples: Samples) -> np.ndarray:
     spans = [Span(0, len(samples) * 1000 // SAMPLE_RATE_HZ)]
-    starts_ms = encoder.windows(spans, 500, spans[0].end_ms)
-    heard = encoder.embed(samples, starts_ms, encoder.speech_gain(samples, spans))
+    windows_ms = encoder.windows(spans, 500)
+    heard = encoder.embed(samples, windows_ms, encoder.speech_gain(samples, spans))
     return unit(heard.mean(axis=0, keepdims=True))[0]
 
 

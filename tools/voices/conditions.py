@@ -24,7 +24,7 @@ from examples.voices import SAMPLE_RATE_HZ, Samples, Voice, WordsLost, speak
 from tools.checkpoint import speech, text
 from transcripts.span import Span
 from transcripts.speakers import encoder
-from transcripts.speakers.clusters import unit
+from transcripts.speakers.encoder import unit
 
 TARGET = Path(__file__).resolve().parents[2] / "transcripts/speakers/conditions.npz"
 KEPT = TARGET.parents[2] / "build/voices/heard.npy"
@@ -58,8 +58,8 @@ def heard(number: int) -> Rows:
     for _ in range(RECORDINGS):
         samples = _recorded(draw, _told(draw, voice(number), draw.choice(SECONDS)))
         spans = [Span(0, len(samples) * 1000 // SAMPLE_RATE_HZ)]
-        starts_ms = encoder.windows(spans, 1_000, spans[0].end_ms)
-        found = encoder.embed(samples, starts_ms, encoder.speech_gain(samples, spans))
+        windows_ms = encoder.windows(spans, 1_000)
+        found = encoder.embed(samples, windows_ms, encoder.speech_gain(samples, spans))
         rows.append(unit(found.mean(axis=0, keepdims=True))[0])
     return np.stack(rows)
 

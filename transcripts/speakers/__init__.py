@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transcripts.model import Turn
-from transcripts.span import Span, merge
+from transcripts.span import Span, merge, shared
 from transcripts.speakers.attribution import attribute
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from transcripts.speakers.encoder import Embeddings
+    from transcripts.speakers.counting import Counts
+    from transcripts.speakers.encoder import Embeddings, Windows
     from transcripts.speakers.resegmentation import Frames
 
 __all__ = ["Diarization", "SpeakerHints", "Voice", "attribute", "diarize"]
@@ -24,12 +25,18 @@ Progress = Callable[[int], None]
 """Told how many milliseconds of the recording are done."""
 
 HOP_MS = 500
+PAUSE_MS = 400
+"""Somebody who pauses for less within a stretch of speech is still heard to speak."""
+FAINT = 0.8
+"""What is less surely nobody's is somebody's who is hard to hear."""
+SOLID_MS, FEW = 600, 8
+"""Shorter windows tell no voices apart, unless there are fewer than so many longer ones."""
 CROWD = 7
 """From so many voices on, found without a known count, some are likely to be several people who sound alike."""
 CROWDED = (
     "So many voices were found that some speakers may be several people; tell how many speak if you know."
 )
-PENALTIES = (1.0, 0.5, 0.25, 0.1, 0.0)
+PENALTIES = (0.4, 0.2, 0.1, 0.0)
 """For a change of voice: the first, unless a voice that is known to be there goes unheard."""
 
 
@@ -95,56 +102,142 @@ def diarize(
     import numpy as np
 
     from transcripts import audio
-    from transcripts.speakers import encoder, overlap, resegmentation
+    from transcripts.speakers import counting, encoder
 
     hints = hints or SpeakerHints()
     duration_ms = audio.duration_ms(path)
     within = [span & Span(0, duration_ms) for span in speech]
-    speech = [span for span in within if span]
+    counts = counting.count_voices(audio.reader(path), 0, duration_ms)
+    speech = _spoken([span for span in within if span], counts)
     if not speech:
         return Diarization()
-    windows_ms = encoder.windows(speech, HOP_MS, duration_ms)
-    gain = encoder.speech_gain(path, speech)
-    embeddings = encoder.embed(path, windows_ms, gain, progress)
-    voices = _voices(embeddings, hints)
-    frames_ms, stretch = resegmentation.frames_of(speech)
-    hearing = resegmentation.hearing(windows_ms, frames_ms)
-    for penalty in PENALTIES if hints.count else PENALTIES[:1]:
-        spoken, learned = resegmentation.follow(embeddings, hearing, voices, penalty)
-        if len(set(spoken.tolist())) == len(voices):
-            break
-    second = overlap.second_voices(embeddings, hearing, learned, spoken)
-    alone = np.where(second < 0, spoken, -1)
-    learned = resegmentation.learn(hearing, embeddings, alone, learned)
-    ends_ms = np.array([span.end_ms for span in speech])[stretch]
-    found = _result(spoken, second, learned, frames_ms, ends_ms)
+    frames = _frames(speech, counts)
+    windows_ms = encoder.windows(frames.parts, HOP_MS)
+    of_window = np.searchsorted([one.start_ms for one in frames.parts], windows_ms[:, 0], side="right") - 1
+    embeddings = encoder.embed(path, windows_ms, encoder.speech_gain(path, speech), progress)
+    alone = frames.of_part(frames.speaking == 1)[of_window]
+    if not alone.any():
+        alone[:] = True
+    solid = alone & (windows_ms[:, 1] >= SOLID_MS)
+    voices = _voices(embeddings[solid if solid.sum() >= FEW else alone], hints)
+    spoken, voices = _follow(
+        frames, windows_ms[alone], of_window[alone], embeddings[alone], voices, known=hints.count is not None
+    )
+    spoken, second = _both(frames, spoken, voices, embeddings, of_window)
+    found = _result(spoken, second, voices, frames)
     crowded = hints.count is None and len(found.voices) >= CROWD
     return replace(found, uncertain=CROWDED) if crowded else found
 
 
+def _spoken(speech: Sequence[Span], counts: Counts) -> list[Span]:
+    """The speech in which somebody is heard to speak, at least faintly; all of it, where that leaves little."""
+    from transcripts.speakers import counting
+
+    heard = shared(speech, merge(counting.active(counts, FAINT), PAUSE_MS))
+    enough = sum(span.duration_ms for span in heard) * 2 > sum(span.duration_ms for span in speech)
+    return heard if enough else list(speech)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frames:
+    """The frames of the speech, in order; arrays have shape (m,).
+
+    ``stretch`` is the number of the stretch of speech that each lies in, ``speaking`` how many speak, 0 to 2, ``part``
+    the number of the part: a stretch is parted where another number of voices speaks. ``edges`` are where parts begin,
+    and the end.
+    """
+
+    starts_ms: Frames
+    ends_ms: Frames
+    stretch: Frames
+    speaking: Frames
+    part: Frames
+    edges: Frames
+
+    @property
+    def parts(self) -> list[Span]:
+        """The parts, in order."""
+        ends = self.edges[1:] - 1
+        return [
+            Span(int(start), int(end))
+            for start, end in zip(self.starts_ms[self.edges[:-1]], self.ends_ms[ends], strict=True)
+        ]
+
+    def of_part(self, of_frame: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """What holds for the frames of each part, by part."""
+        return of_frame[self.edges[:-1]]
+
+
+def _frames(speech: Sequence[Span], counts: Counts) -> _Frames:
+    import numpy as np
+
+    from transcripts.speakers import counting
+    from transcripts.speakers.resegmentation import FRAME_MS, frames_of
+
+    starts_ms, stretch = frames_of(speech)
+    ends_ms = np.minimum(starts_ms + FRAME_MS, np.array([span.end_ms for span in speech])[stretch])
+    speaking = counting.speaking(counts, starts_ms, FRAME_MS)
+    part = np.cumsum((np.diff(speaking, prepend=speaking[:1]) != 0) | (np.diff(stretch, prepend=0) > 0))
+    edges = np.flatnonzero(np.diff(part, prepend=-1, append=-1))
+    return _Frames(starts_ms, ends_ms, stretch, speaking, part, edges)
+
+
+def _follow(
+    frames: _Frames,
+    windows_ms: Windows,
+    of_window: Frames,
+    embeddings: Embeddings,
+    voices: Embeddings,
+    *,
+    known: bool,
+) -> tuple[Frames, Embeddings]:
+    """The voice of each frame, and the voices as they sound where one speaks alone, which is all that is listened to.
+
+    When their number is ``known``, a change of voice costs less and less until each of them is heard.
+    """
+    from transcripts.speakers.resegmentation import follow, hearing
+
+    heard = hearing(windows_ms, of_window, frames.starts_ms, frames.part)
+    heard = heard.multiply((frames.speaking < 2)[:, None]).tocsr()
+    for penalty in PENALTIES if known else PENALTIES[:1]:
+        spoken, learned = follow(embeddings, heard, voices, penalty)
+        if len(set(spoken.tolist())) == len(voices):
+            break
+    return spoken, learned
+
+
+def _both(
+    frames: _Frames, spoken: Frames, voices: Embeddings, embeddings: Embeddings, of_window: Frames
+) -> tuple[Frames, Frames]:
+    """The voice of each frame, and the second one where two speak at once, else -1."""
+    import numpy as np
+
+    from transcripts.speakers.overlap import pair, stretches
+
+    first, second = spoken.copy(), np.full(len(spoken), -1, dtype=np.int64)
+    together = frames.speaking == 2
+    there = set(spoken[~together].tolist())
+    for both in stretches(together, spoken, frames.stretch) if len(there) > 1 else ():
+        heard = embeddings[of_window == frames.part[both.first]]
+        two = pair(heard, voices, there, both.beside)
+        first[both.first : both.last], second[both.first : both.last] = two
+    return first, second
+
+
 def _voices(embeddings: Embeddings, hints: SpeakerHints) -> Embeddings:
     """The voices, as many as the hints let be."""
-    from transcripts.speakers.clusters import LEANING_TO_ONE, MAX_SPEAKERS, cluster
+    from transcripts.speakers.clusters import LEANING, cluster
 
     if hints.count is not None:
         return cluster(embeddings, least=hints.count, most=hints.count)
-    if hints.single:
-        return cluster(embeddings, likeness=LEANING_TO_ONE)
-    return cluster(embeddings, least=2 if hints.single is False else 1, most=MAX_SPEAKERS)
+    return cluster(embeddings, likeness=LEANING[hints.single])
 
 
-def _result(
-    path: Frames, second: Frames, voices: Embeddings, frames_ms: Frames, ends_ms: Frames
-) -> Diarization:
-    """The turns of the frames, which start at ``frames_ms`` in stretches of speech that end at ``ends_ms``."""
-    import numpy as np
-
-    from transcripts.speakers.resegmentation import FRAME_MS
-
-    ends_ms = np.minimum(frames_ms + FRAME_MS, ends_ms)
+def _result(path: Frames, second: Frames, voices: Embeddings, frames: _Frames) -> Diarization:
+    """The turns of the frames."""
     found = []
     for voice in range(len(voices)):
-        spans = _runs((path == voice) | (second == voice), frames_ms, ends_ms)
+        spans = _runs((path == voice) | (second == voice), frames)
         if spans:
             found.append((spans, tuple(float(x) for x in voices[voice])))
     found.sort(key=lambda one: one[0][0])
@@ -155,15 +248,14 @@ def _result(
             Voice(number, embedding, sum(span.duration_ms for span in spans))
             for number, (spans, embedding) in enumerate(found, 1)
         ),
-        overlaps=tuple(_runs(second >= 0, frames_ms, ends_ms)),
+        overlaps=tuple(_runs(second >= 0, frames)),
     )
 
 
-def _runs(chosen: NDArray[np.bool_], starts_ms: Frames, ends_ms: Frames) -> list[Span]:
+def _runs(chosen: NDArray[np.bool_], frames: _Frames) -> list[Span]:
     """The chosen frames as spans; those that touch are one."""
-    return merge(
-        Span(int(start), int(end)) for start, end in zip(starts_ms[chosen], ends_ms[chosen], strict=True)
-    )
+    starts_ms, ends_ms = frames.starts_ms[chosen], frames.ends_ms[chosen]
+    return merge(Span(int(start), int(end)) for start, end in zip(starts_ms, ends_ms, strict=True))
 
 
 def _edges(span: Span) -> tuple[int, int]:

@@ -16,8 +16,14 @@ PAUSE_MS = 200
 """A sentence may be split between speakers only where it pauses at least so long."""
 INTERJECTION_MS = 900
 """A phrase shorter than this between two of the same speaker in one sentence stays with them."""
-AS_LONG = 0.95
-"""Where turns overlap: who is heard for this share of the longest time is heard as long."""
+AS_LONG = 0.7
+"""Where turns overlap: who is heard for this share of the longest time may be meant too."""
+AT_ALL = 0.2
+"""Of sentences that are said at once, this share is enough: they are of two."""
+OWN = 0.5
+"""A phrase of a sentence goes to somebody else there only when their turn fits it so well, see ``_Turns.fit``."""
+AT_ONCE = 0.5
+"""Sentences that share this part of the shorter one's time are said at once."""
 NEARBY_MS = 2_000
 """A phrase outside all turns goes to the nearest turn, if that is within this time."""
 
@@ -39,10 +45,43 @@ def attribute(transcript: Transcript, diarization: HasTurns) -> Transcript:
     Words keep their identity, order and times.
     """
     turns = _Turns(diarization.turns)
+    at_once = _at_once(transcript.segments, turns)
     return replace(
         transcript,
-        segments=tuple(part for segment in transcript.segments for part in _attribute(segment, turns)),
+        segments=tuple(
+            part
+            for place, segment in enumerate(transcript.segments)
+            for part in (
+                [replace(segment, speaker=at_once[place])] if place in at_once else _attribute(segment, turns)
+            )
+        ),
     )
+
+
+def _at_once(segments: Sequence[Segment], turns: _Turns) -> dict[int, int | None]:
+    """The speakers of sentences that are said at once, by place: they are of different speakers where they can be.
+
+    The one whose turn fits best comes first.
+    """
+    rivals: dict[int, set[int]] = {}
+    for place, segment in enumerate(segments):
+        for other in range(place + 1, len(segments)):
+            if segments[other].start_ms >= segment.end_ms:
+                break
+            both_ms = segment.span.overlap_ms(segments[other].span)
+            if both_ms > AT_ONCE * min(segment.span.duration_ms, segments[other].span.duration_ms):
+                rivals.setdefault(place, set()).add(other)
+                rivals.setdefault(other, set()).add(place)
+    fits = [
+        (turns.fit(who, segments[place].span), place, who)
+        for place in rivals
+        for who in turns.candidates(segments[place].words, AT_ALL)
+    ]
+    given: dict[int, int | None] = {}
+    for _, place, who in sorted(fits, key=lambda one: (-one[0], one[1], one[2])):
+        if place not in given and all(given.get(rival) != who for rival in rivals[place]):
+            given[place] = who
+    return {place: given.get(place, turns.speaker(segments[place].words)) for place in rivals}
 
 
 class _Turns:
@@ -58,23 +97,36 @@ class _Turns:
         last = bisect_left(self._starts, span.end_ms)
         return [turn for turn in self._turns[first:last] if turn.span.overlaps(span)]
 
-    def speaker(self, words: Sequence[Word]) -> int | None:
-        """Who is heard longest during the words; of two heard as long, whose turns are no longer than that; else
-        whose turn is nearest."""
-        said = Span(words[0].start_ms, words[-1].end_ms)
+    def candidates(self, words: Sequence[Word], share: float = AS_LONG) -> list[int]:
+        """Who is heard longest during the words, and who for at least this share of the longest time."""
         heard: Counter[int] = Counter()
         for word in words:
             for turn in self.within(word.span):
                 heard[turn.speaker] += turn.span.overlap_ms(word.span)
-        if heard:
-            longest = max(heard.values())
-            as_long = [who for who in sorted(heard) if heard[who] >= AS_LONG * longest]
-            return min(as_long, key=lambda who: self._total_ms(who, said))
-        return self._nearest(said)
+        longest = max(heard.values(), default=0)
+        return [who for who in sorted(heard) if heard[who] >= share * longest > 0]
 
-    def _total_ms(self, speaker: int, span: Span) -> int:
-        """How long the speaker's turns in the span are: a word put in is a short turn inside a long one."""
-        return sum(turn.span.duration_ms for turn in self.within(span) if turn.speaker == speaker)
+    def speaker(self, words: Sequence[Word], usual: int | None = None) -> int | None:
+        """Who says the words: of those heard as long, whose turn fits them best; else whose turn is nearest.
+
+        ``usual`` says the rest of the sentence, and these words too unless the turn of another fits them well.
+        """
+        said = Span(words[0].start_ms, words[-1].end_ms)
+        heard = self.candidates(words)
+        if not heard:
+            return self._nearest(said)
+        best = max(heard, key=lambda who: self.fit(who, said))
+        return usual if usual in heard and self.fit(best, said) < OWN else best
+
+    def fit(self, speaker: int, span: Span) -> float:
+        """The time that the speaker's turns and the span share, of the time that either takes: 0 to 1.
+
+        A word put in is a short turn inside a long one.
+        """
+        turns = [turn.span for turn in self.within(span) if turn.speaker == speaker]
+        shared_ms = sum(turn.overlap_ms(span) for turn in turns)
+        either_ms = span.duration_ms + sum(turn.duration_ms for turn in turns) - shared_ms
+        return shared_ms / max(1, either_ms)
 
     def _nearest(self, span: Span) -> int | None:
         around = Span(max(0, span.start_ms - NEARBY_MS), span.end_ms + NEARBY_MS)
@@ -100,7 +152,7 @@ def _attribute(segment: Segment, turns: _Turns) -> list[Segment]:
     if len({turn.speaker for turn in turns.within(segment.span)}) < 2:
         return [replace(segment, speaker=whole)]
     phrases = _phrases(segment, turns)
-    speakers = [turns.speaker(phrase) for phrase in phrases]
+    speakers = [turns.speaker(phrase, whole) for phrase in phrases]
     _absorb(phrases, speakers)
     parts: list[Segment] = []
     for phrase, speaker in zip(phrases, speakers, strict=True):

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from transcripts.speakers.clusters import unit
-from transcripts.speakers.encoder import DIMENSION, Embeddings
+from transcripts.speakers.encoder import DIMENSION, Embeddings, unit
 
 LEARNED = Path(__file__).with_name("conditions.npz")
 RIDGE = 0.3

@@ -25,6 +25,9 @@ from transcripts.span import Span
 Embeddings = NDArray[np.float32]
 """One voice a row: shape (n, 256), unit length, no negative numbers."""
 
+Windows = NDArray[np.int64]
+"""Where the encoder listens: start and length in ms, shape (n, 2)."""
+
 WINDOW_MS = 1_600
 FRAME_MS = 10
 FFT_SAMPLES = 400
@@ -41,37 +44,41 @@ INSTALL = "pip install --no-deps Resemblyzer==0.1.4"
 _lock = threading.Lock()
 
 
-def windows(speech: Sequence[Span], hop_ms: int, duration_ms: int) -> NDArray[np.int64]:
-    """Where the encoder listens: starts in ms, ascending, shape (n,).
+def unit(rows: NDArray[np.floating[Any]]) -> Embeddings:
+    """The rows at unit length; a row of zeros stays."""
+    length = np.linalg.norm(rows, axis=-1, keepdims=True)
+    scaled: Embeddings = (rows / np.maximum(length, 1e-12)).astype(np.float32)
+    return scaled
 
-    Windows lie ``hop_ms`` apart inside each stretch of speech, the last flush with its end; a stretch that is
-    shorter than a window gets one, centred on it. None reaches past the recording while there is room.
+
+def windows(stretches: Sequence[Span], hop_ms: int) -> Windows:
+    """Where the encoder listens: start and length in ms of each window, by start, shape (n, 2).
+
+    Windows lie ``hop_ms`` apart inside each stretch, the last flush with its end; a stretch that is shorter than a
+    window gets one of its own length. None reaches out of its stretch, where somebody else may speak.
     """
-    starts: list[int] = []
-    room = max(0, duration_ms - WINDOW_MS)
-    for span in speech:
+    found: list[tuple[int, int]] = []
+    for span in stretches:
         spare = span.duration_ms - WINDOW_MS
-        if spare <= 0:
-            starts.append(min(room, max(0, span.start_ms + spare // 2)))
-            continue
-        starts += range(span.start_ms, span.start_ms + spare, hop_ms)
-        starts.append(span.start_ms + spare)
-    return np.array(sorted(set(starts)), dtype=np.int64)
+        if spare > 0:
+            found += ((start, WINDOW_MS) for start in range(span.start_ms, span.start_ms + spare, hop_ms))
+        found.append((span.start_ms + max(0, spare), min(WINDOW_MS, span.duration_ms)))
+    return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
 
 
 def embed(
     source: Samples | Path,
-    starts_ms: NDArray[np.int64],
+    windows_ms: Windows,
     gain: float,
     progress: Callable[[int], None] | None = None,
 ) -> Embeddings:
-    """Listen to the windows that start at ``starts_ms``; shape (len(starts_ms), 256).
+    """Listen to the windows, shape (len(windows_ms), 256). One that is shorter than 1.6 s is heard over and over.
 
     A file is read a minute or two at a time, so memory grows only with the embeddings.
 
     Args:
         source: the path of a 16 kHz mono file, or its samples, shape (n,).
-        starts_ms: where the windows start, ascending; past the end is silence.
+        windows_ms: start and length of each, ascending, shape (n, 2); past the end is silence.
         gain: the amplitude factor that brings speech to its level, see ``speech_gain``.
         progress: told the ms listened to so far.
 
@@ -82,13 +89,13 @@ def embed(
     import torch
 
     encoder, read = _encoder(), reader(source)
-    found = np.zeros((len(starts_ms), DIMENSION), dtype=np.float32)
-    for batch in _batches(starts_ms):
-        frames = _windows(read, starts_ms[batch]) * np.float32(gain**2)
+    found = np.zeros((len(windows_ms), DIMENSION), dtype=np.float32)
+    for batch in _batches(windows_ms[:, 0]):
+        frames = _windows(read, windows_ms[batch]) * np.float32(gain**2)
         with torch.inference_mode():
             found[batch] = encoder(torch.from_numpy(frames)).numpy()
         if progress:
-            progress(int(starts_ms[batch][-1]) + WINDOW_MS)
+            progress(int(windows_ms[batch][-1].sum()))
     return np.nan_to_num(found)
 
 
@@ -129,12 +136,13 @@ def _batches(starts_ms: NDArray[np.int64]) -> Iterator[slice]:
         first = last
 
 
-def _windows(read: Read, starts_ms: NDArray[np.int64]) -> NDArray[np.float32]:
+def _windows(read: Read, windows_ms: Windows) -> NDArray[np.float32]:
     """For each window the 160 mel frames centred 10 ms apart from its start on; silence where there is no sound.
 
-    Starts are taken to the nearest frame before, so that windows share theirs. Shape (len(starts_ms), 160, 40).
+    Starts are taken to the nearest frame before, so that windows share theirs. Shape (len(windows_ms), 160, 40).
     """
-    first = starts_ms // FRAME_MS
+    first = windows_ms[:, 0] // FRAME_MS
+    length = np.maximum(1, windows_ms[:, 1] // FRAME_MS)
     begin, count = int(first[0]), int(first[-1] - first[0]) + WINDOW_FRAMES
     per_frame, before = FRAME_MS * SAMPLES_PER_MS, FFT_SAMPLES // 2
     lead_ms = -(-before // SAMPLES_PER_MS)
@@ -144,7 +152,7 @@ def _windows(read: Read, starts_ms: NDArray[np.int64]) -> NDArray[np.float32]:
     samples = np.pad(samples[max(0, cut) :], (max(0, -cut), 0))
     wanted = (count - 1) * per_frame + FFT_SAMPLES
     mel = mel_power(np.pad(samples[:wanted], (0, max(0, wanted - len(samples)))))
-    chosen: NDArray[np.float32] = mel[(first - begin)[:, None] + np.arange(WINDOW_FRAMES)]
+    chosen: NDArray[np.float32] = mel[(first - begin)[:, None] + np.arange(WINDOW_FRAMES) % length[:, None]]
     return chosen
 
 

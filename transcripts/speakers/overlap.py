@@ -1,64 +1,75 @@
-"""Where two voices speak at once, heard from embeddings alone.
+"""Who they are where two speak at once.
 
-The embedding of two voices together lies between theirs. So each frame is taken as a non-negative combination of the
-voice that has it and of one other (least squares, Lawson and Hanson 1974, in closed form for two), and where the other
-has a large share for long enough, both speak.
+That two speak is heard in the sound, see ``counting``. The embedding of two voices together lies between theirs: each
+pair of voices is tried, how well a non-negative combination of the two fits (least squares, Lawson and Hanson 1974, in
+closed form for two), and whoever speaks just before or after is likelier to be one of them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transcripts.speakers.encoder import Embeddings
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
-    from transcripts.speakers.resegmentation import Frames
-
-SHARE = 0.3
-"""The other voice speaks too from this share of the combination on; half is as much as the first."""
-LEAST_FRAMES = 5
-"""For a shorter time, half a second, it is one voice that follows the other within a window."""
+BESIDE = 0.15
+"""What it counts for a pair that one of the two speaks just before or after, in units of a squared cosine."""
 
 
-def second_voices(embeddings: Embeddings, hearing: csr_matrix, voices: Embeddings, path: Frames) -> Frames:
-    """Who else speaks in each frame; -1 for nobody. Only a voice that has frames of its own is found in others'.
+@dataclass(frozen=True, slots=True)
+class Both:
+    """A stretch in which two speak at once: frames ``first`` up to ``last``, and who speaks just before and after."""
+
+    first: int
+    last: int
+    beside: frozenset[int]
+
+
+def stretches(together: NDArray[np.bool_], path: NDArray[np.int64], stretch: NDArray[np.int64]) -> list[Both]:
+    """The stretches in which two speak at once, of frames that are ``together``, shape (m,).
+
+    ``path`` is the voice that has each frame, ``stretch`` the number of the stretch of speech it lies in: only who
+    speaks in the same one is beside.
+    """
+    found = []
+    edges = np.flatnonzero(np.diff(together, prepend=False, append=False)).reshape(-1, 2)
+    for first, last in edges.tolist():
+        near = [place for place in (first - 1, last) if 0 <= place < len(path)]
+        inside = {stretch[first], stretch[last - 1]}
+        found.append(
+            Both(first, last, frozenset(int(path[place]) for place in near if stretch[place] in inside))
+        )
+    return found
+
+
+def pair(
+    heard: Embeddings, voices: Embeddings, there: Iterable[int], beside: frozenset[int]
+) -> tuple[int, int]:
+    """The two voices of ``there`` who speak at once: the likeliest pair, by number.
 
     Args:
-        embeddings: what is heard in each window, shape (n, 256).
-        hearing: how much each frame hears of each window, shape (m, n), see ``resegmentation.hearing``.
-        voices: the voices, unit length, shape (k, 256).
-        path: the voice that has the frame, 0 to k - 1, shape (m,).
+        heard: what is heard in the stretch, shape (n, 256); n may be 0.
+        voices: all voices, unit length, shape (k, 256).
+        there: the numbers of the voices that have frames of their own, two or more.
+        beside: who speaks just before or after.
     """
-    from scipy.ndimage import binary_opening
+    together = heard.mean(axis=0) if len(heard) else np.zeros(voices.shape[1])
 
-    nobody = np.full(len(path), -1, dtype=np.int64)
-    if len(voices) < 2:
-        return nobody
-    scores = hearing @ (embeddings @ voices.T)
-    alike = voices @ voices.T
-    second, share = nobody, np.zeros(len(path))
-    best = np.full(len(path), -np.inf)
-    for voice in np.unique(path):
-        fit, part = _combination(scores, alike, path, voice)
-        better = (fit > best) & (part > 0) & (path != voice)
-        second, share = np.where(better, voice, second), np.where(better, part, share)
-        best = np.where(better, fit, best)
-    both = binary_opening(share > SHARE, np.ones(LEAST_FRAMES, dtype=bool))
-    return np.where(both, second, -1).astype(np.int64)
+    def likely(two: tuple[int, int]) -> float:
+        return _fit(together, voices[two[0]], voices[two[1]]) + BESIDE * len(beside.intersection(two))
+
+    return max(combinations(sorted(there), 2), key=likely)
 
 
-def _combination(
-    scores: NDArray[np.floating], alike: NDArray[np.floating], path: Frames, other: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How well each frame's own voice and the other fit it together, and the other's share, 0 to 1."""
-    own, its = scores[np.arange(len(path)), path].astype(np.float64), scores[:, other].astype(np.float64)
-    cosine = alike[path, other].astype(np.float64)
-    free = np.maximum(1 - cosine**2, 1e-6)
-    of_own = np.maximum(0, (own - cosine * its) / free)
-    of_other = np.maximum(0, (its - cosine * own) / free)
-    return of_own * own + of_other * its, of_other / np.maximum(of_own + of_other, 1e-9)
+def _fit(heard: NDArray[np.floating], one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    """How much of what is heard a non-negative combination of the two explains, in units of its square."""
+    of_one, of_other, alike = float(heard @ one), float(heard @ other), float(one @ other)
+    free = max(1 - alike**2, 1e-6)
+    share, others_share = (of_one - alike * of_other) / free, (of_other - alike * of_one) / free
+    if min(share, others_share) < 0:
+        return max(of_one, of_other, 0.0) ** 2
+    return share * of_one + others_share * of_other

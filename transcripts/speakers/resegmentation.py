@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcripts.span import Span
-from transcripts.speakers.clusters import unit
-from transcripts.speakers.encoder import WINDOW_MS, Embeddings
+from transcripts.speakers.encoder import Embeddings, Windows, unit
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -26,6 +25,7 @@ SWITCH_PENALTY = 1.0
 MAX_ROUNDS = 5
 NEIGHBOURS = 8
 """Windows looked at on each side of a frame."""
+APART_MS = 10_000
 BLOCK = 36_000
 """Frames whose windows are found at once: an hour."""
 
@@ -90,20 +90,23 @@ def viterbi(scores: NDArray[np.floating], switch_penalty: float) -> Frames:
     return path
 
 
-def hearing(windows_ms: NDArray[np.int64], frames_ms: Frames) -> csr_matrix:
+def hearing(windows_ms: Windows, of_window: Frames, frames_ms: Frames, of_frame: Frames) -> csr_matrix:
     """How much each frame hears of each window: shape (m, n), rows sum to 1, only some windows near each frame.
 
+    A frame hears the windows of its own stretch; where that has none, those that are nearest.
+
     Args:
-        windows_ms: the windows' starts, ascending, shape (n,).
+        windows_ms: the windows, ascending, shape (n, 2).
+        of_window: the number of the stretch each lies in, ascending, shape (n,).
         frames_ms: the frames' starts, ascending, shape (m,).
+        of_frame: the number of the stretch each lies in, ascending, shape (m,).
     """
     from scipy.sparse import vstack
 
-    middles = windows_ms + WINDOW_MS // 2
-    parts = [
-        _rows(middles, frames_ms[first : first + BLOCK] + FRAME_MS // 2)
-        for first in range(0, len(frames_ms), BLOCK)
-    ]
+    # as if the stretches lay far apart
+    middles = windows_ms[:, 0] + windows_ms[:, 1] // 2 + APART_MS * of_window
+    frames = frames_ms + FRAME_MS // 2 + APART_MS * of_frame
+    parts = [_rows(middles, frames[first : first + BLOCK]) for first in range(0, len(frames), BLOCK)]
     return vstack(parts, format="csr")
 
 
