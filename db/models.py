@@ -168,6 +168,7 @@ class Recording(Base):
     rotation: Mapped[int] = mapped_column(default=0, comment="degrees, as the container says")
     frame_rate: Mapped[float | None] = mapped_column(comment="frames a second, mean")
     variable_frame_rate: Mapped[bool] = mapped_column(default=False)
+    speaker_count: Mapped[int] = mapped_column(default=0, comment="how many are known to speak; 0: find out")
     added_at: Mapped[datetime] = mapped_column(default=now)
 
     story: Mapped[Story | None] = relationship(back_populates="recordings")
@@ -434,6 +435,7 @@ class Speech(Base):
     )
     spans: Mapped[list[Any]] = mapped_column(comment="[[start_ms, end_ms], …]")
     overlaps: Mapped[list[Any]] = mapped_column(comment="[[start_ms, end_ms], …] where two speak at once")
+    uncertain: Mapped[str] = mapped_column(default="", comment="why the speakers may not be those who spoke")
 
 
 class Attribution(Base):

@@ -180,6 +180,13 @@ def speaker(session: Session, recording_id: int, number: int) -> Speaker | None:
     )
 
 
+def set_speaker_count(session: Session, recording_ids: Iterable[int], count: int) -> None:
+    """Note how many are known to speak in these recordings; 0: it is to be found out."""
+    session.execute(
+        update(Recording).where(Recording.id.in_(list(recording_ids))).values(speaker_count=count)
+    )
+
+
 def speakers(session: Session, *, recording_id: int | None = None, voiced: bool = False) -> Sequence[Speaker]:
     """Speakers by recording and number, of one recording only, or only those whose embedding is kept, when asked."""
     query = (

@@ -39,10 +39,13 @@ class TranscriptionSettings(_Part):
     translate: bool = False
 
 
+MAX_SPEAKERS = 30
+
+
 class SpeakerSettings(_Part):
     """How many voices to expect; 0: find out."""
 
-    count: int = Field(0, ge=0, le=30)
+    count: int = Field(0, ge=0, le=MAX_SPEAKERS)
 
 
 class ThemeSettings(_Part):

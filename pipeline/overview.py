@@ -160,3 +160,13 @@ def _waits_for(
     if not publishable:
         return "nobody: not to be published"
     return "nobody: everything is decided"
+
+
+def doubt(session: Session, recording: models.Recording) -> str:
+    """Why the recording's speakers may not be those who spoke, in a sentence; empty where there is no reason."""
+    heard = store.speech(session, recording.id)
+    if heard is None:
+        return ""
+    return (
+        heard.uncertain if recording.speakers else "No speaker could be told apart: nobody is heard to speak."
+    )

@@ -12,9 +12,11 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.text import Text
 
+from db import store
 from pipeline import console
 from pipeline.cli import App
 from pipeline.collection import Collection
+from pipeline.config import MAX_SPEAKERS
 from pipeline.errors import StoriesError
 
 
@@ -28,22 +30,31 @@ from pipeline.errors import StoriesError
     show_default=True,
     help="Recordings at work at once; the models are shared.",
 )
+@click.option(
+    "--speakers",
+    type=click.IntRange(0, MAX_SPEAKERS),
+    help="How many speak in the recordings of PATH; kept for later runs. 0: find out again.",
+)
 @console.json_option
 @click.pass_obj
-def command(app: App, paths: tuple[Path, ...], model: str | None, jobs: int, as_json: bool) -> None:
+def command(
+    app: App, paths: tuple[Path, ...], model: str | None, jobs: int, speakers: int | None, as_json: bool
+) -> None:
     """Take recordings all the way: normalise, transcribe, find speakers and themes, propose clips.
 
     PATHs are files or folders; none means the collection's recordings/. What was done before is not done again,
     and a run that was stopped goes on where it was. Exit status: 0 all done, 1 some recordings failed (each is
     named with its reason), 2 the set-up is broken.
     """
+    if speakers is not None and not paths:
+        raise click.UsageError("--speakers is about recordings that are named: add their files.")
     collection = Collection.open(app.folder, model=model)
     out = console.console(stderr=as_json)
     collection.derived.mkdir(exist_ok=True)
     lock = FileLock(collection.derived / ".process.lock")
     try:
         with lock.acquire(timeout=0):
-            report = _process(collection, paths, jobs, out)
+            report = _process(collection, paths, jobs, speakers, out)
     except Timeout:
         raise StoriesError(
             f"Another `stories process` is at work in {collection.root}; wait for it, or stop it first."
@@ -118,7 +129,9 @@ def _failure(names: list[str], reason: str) -> str:
     return f"{len(names)} recordings ({', '.join(names)}): {reason}"
 
 
-def _process(collection: Collection, paths: tuple[Path, ...], jobs: int, out: Console) -> _Report:
+def _process(
+    collection: Collection, paths: tuple[Path, ...], jobs: int, speakers: int | None, out: Console
+) -> _Report:
     from pipeline.journey import Journey
     from pipeline.stages.ingest import ingest
     from pipeline.watching import watcher
@@ -128,6 +141,9 @@ def _process(collection: Collection, paths: tuple[Path, ...], jobs: int, out: Co
         found = ingest(
             collection, paths, lambda path, share: status.update(Text(f"reading {path.name} {share:.0%}"))
         )
+    if speakers is not None:
+        with collection.sessions.begin() as session:
+            store.set_speaker_count(session, (work.recording_id for work in found.works), speakers)
     rows = [_Row(name, "failed", (), (), reason, False, {}) for name, reason in found.failed.items()]
     rows += [
         _Row(name, "duplicate", (), (), f"the same recording as {twin}", False, {})

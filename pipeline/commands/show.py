@@ -85,6 +85,7 @@ def _facts(session: Session, recording: models.Recording) -> dict[str, Any]:
             }
             for speaker in recording.speakers
         ],
+        "speakers_uncertain": overview.doubt(session, recording),
         "passages": _passages(row),
         "clips": [
             {
@@ -140,6 +141,8 @@ def _show(facts: dict[str, Any]) -> None:
         click.echo(f"parts of it seem to be in another language: {', '.join(transcript['other_languages'])}")
     if transcript["prompted"]:
         click.echo(f"told to expect: {', '.join(transcript['prompted'])}")
+    if facts["speakers_uncertain"]:
+        click.echo(facts["speakers_uncertain"])
     speaking = None
     for segment in transcript["segments"]:
         if segment["speaker"] != speaking:

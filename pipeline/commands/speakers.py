@@ -55,6 +55,7 @@ def list_speakers(collection: Collection, recording: str | None, as_json: bool) 
 @click.option("--role", type=click.Choice(editing.ROLES[1:]), help="What part the voice has in the story.")
 @click.option("--everywhere", is_flag=True, help="Rename the person that the voice is, in every recording.")
 @author_option
+@console.json_option
 @console.with_collection
 def name_speaker(
     collection: Collection,
@@ -64,6 +65,7 @@ def name_speaker(
     role: str | None,
     everywhere: bool,
     author: str | None,
+    as_json: bool,
 ) -> None:
     """Say that SPEAKER of RECORDING, a number or a name, is NAME; an empty NAME makes it nobody.
 
@@ -81,14 +83,16 @@ def name_speaker(
         everywhere=everywhere,
     )
     with collection.sessions() as session:
-        click.echo(_now(editing.find_speaker(session, found, number)))
+        named = editing.find_speaker(session, found, number)
+        console.print_json(_speaker(named, None)) if as_json else click.echo(_now(named))
 
 
 @command.command("merge")
 @click.argument("which", nargs=-1, required=True, metavar="RECORDING SPEAKER OTHER | PERSON OTHER")
 @author_option
+@console.json_option
 @console.with_collection
-def merge(collection: Collection, which: tuple[str, ...], author: str | None) -> None:
+def merge(collection: Collection, which: tuple[str, ...], author: str | None, as_json: bool) -> None:
     """Make two voices of a recording one, or two persons: all that is OTHER's is then the first one's.
 
     Two persons who both speak in one recording cannot be one.
@@ -98,12 +102,15 @@ def merge(collection: Collection, which: tuple[str, ...], author: str | None) ->
         found, number = _found(collection, recording, speaker)
         _, other_number = _found(collection, recording, other)
         persons.merge_speakers(collection, found, number, other_number, author=author or config.author())
-        click.echo(f"speaker {other_number} is speaker {number} now")
+        done: dict[str, Any] = {"recording_id": found, "speaker": number, "merged": other_number}
+        said = f"speaker {other_number} is speaker {number} now"
     elif len(which) == 2:
         moved = persons.merge_persons(collection, *which, author=author or config.author())
-        click.echo(f"{which[1]} is {which[0]} now, in {moved} recording{'s' * (moved != 1)}")
+        done = {"person": which[0], "merged": which[1], "recordings": moved}
+        said = f"{which[1]} is {which[0]} now, in {moved} recording{'s' * (moved != 1)}"
     else:
         raise click.UsageError("Name a recording and two of its speakers, or two persons.")
+    console.print_json(done) if as_json else click.echo(said)
 
 
 @command.command("split")
@@ -112,6 +119,7 @@ def merge(collection: Collection, which: tuple[str, ...], author: str | None) ->
 @click.option("--from", "start", type=Moment(), help="Where the words begin, in seconds or as 1:35.5.")
 @click.option("--to", "end", type=Moment(), help="Where they end.")
 @author_option
+@console.json_option
 @console.with_collection
 def split(
     collection: Collection,
@@ -120,6 +128,7 @@ def split(
     start: int | None,
     end: int | None,
     author: str | None,
+    as_json: bool,
 ) -> None:
     """Say that SPEAKER of RECORDING is not the person it was made or is suggested to be.
 
@@ -135,12 +144,16 @@ def split(
     author = author or config.author()
     if start is None or end is None:
         name = persons.take_off(collection, found, number or 0, author=author)
-        click.echo(f"speaker {number} is not {name}; it will not be suggested again")
+        not_them = {"recording_id": found, "speaker": number, "not": name}
+        said = f"speaker {number} is not {name}; it will not be suggested again"
+        console.print_json(not_them) if as_json else click.echo(said)
         return
     if start >= end:
         raise click.UsageError("--from must lie before --to.")
     given, words = persons.give(collection, found, Span(start, end), number, author=author)
-    click.echo(f"{words} word{'s' * (words != 1)} given to speaker {given}")
+    done = {"recording_id": found, "speaker": given, "words": words}
+    said = f"{words} word{'s' * (words != 1)} given to speaker {given}"
+    console.print_json(done) if as_json else click.echo(said)
 
 
 @command.command("match")

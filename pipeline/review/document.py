@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from db import models, store
-from pipeline import gate, mapping, persons
+from pipeline import gate, mapping, overview, persons
 from pipeline.collection import Collection
 from pipeline.errors import NotAllowed, NotFound
 from pipeline.gate import Purpose
@@ -68,6 +68,7 @@ def recording_document(session: Session, recording: models.Recording) -> Json:
         "failures": listing.failures_of(runs.values()),
         "renditions": _renditions(recording),
         "speakers": speaker_list(recording),
+        "speakers_uncertain": overview.doubt(session, recording),
         "transcript": row and transcript_head(row) | {"segments": [segment_json(item) for item in segments]},
         "passages": _passages(row, segments) if row else [],
         "clips": clip_list(session, recording, row, segments),

@@ -41,9 +41,7 @@ class Speakers:
 
     def fingerprint(self, work: Work, upstream: str) -> str:
         """Of how many voices to expect and how the story was told."""
-        return fingerprint(
-            self.name, VERSION, upstream, work.collection.settings.speakers.count, _method(work)
-        )
+        return fingerprint(self.name, VERSION, upstream, *_known(work))
 
     def intact(self, work: Work) -> bool:
         """Whether the voices are in the database."""
@@ -59,9 +57,9 @@ class Speakers:
         path = speech_path(work)
         speech = tuple(voiced_spans(path))
         progress(0.2)
+        count, method = _known(work)
         hints = SpeakerHints(
-            count=work.collection.settings.speakers.count or _labelled_voices(work),
-            single=True if _method(work) == "self-recorded" else None,
+            count=count or _labelled_voices(work), single=True if method == "self-recorded" else None
         )
         duration_ms = max(1, work.duration_ms)
         found = diarize(
@@ -124,10 +122,12 @@ def _by_label(transcript: Transcript, labels: dict[str, str], names: dict[int, s
     )
 
 
-def _method(work: Work) -> str:
+def _known(work: Work) -> tuple[int, str]:
+    """How many voices an editor or the settings say there are, 0 when nobody does, and how the story was told."""
     with work.collection.sessions() as session:
         recording = session.get_one(models.Recording, work.recording_id)
-        return recording.story.method if recording.story else ""
+        count = recording.speaker_count or work.collection.settings.speakers.count
+        return count, recording.story.method if recording.story else ""
 
 
 def _write(session: Session, recording_id: int, speech: tuple[Span, ...], found: Diarization) -> None:
@@ -152,6 +152,7 @@ def _write(session: Session, recording_id: int, speech: tuple[Span, ...], found:
             recording_id=recording_id,
             spans=mapping.spans_to_json(speech),
             overlaps=mapping.spans_to_json(found.overlaps),
+            uncertain=found.uncertain,
         )
     )
     for row in heard:

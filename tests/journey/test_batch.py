@@ -189,3 +189,25 @@ def test_what_an_editor_corrected_outlives_another_model_run(good: Path) -> None
     assert shown["transcript"]["segments"][0]["speaker"] == "Margo"
     assert shown["transcript"]["revision"] == 2
     assert [hit["text"] for hit in told(good, "search", "Margo")] == ["My name is Margo."]
+
+
+def test_how_many_speak_can_be_said_and_is_kept(good: Path) -> None:
+    named = good / "recordings/good.wav"
+    assert len(told(good, "show", "good.wav")["speakers"]) == 1
+    (said,) = told(good, "process", str(named), "--speakers", "2")["recordings"]
+    assert said["done"][0] == "speakers"
+    assert len(told(good, "show", "good.wav")["speakers"]) == 2
+    assert told(good, "process")["recordings"][0]["state"] == "unchanged"
+    told(good, "process", str(named), "--speakers", "0")
+    assert len(told(good, "show", "good.wav")["speakers"]) == 1
+    refused = stories(good, "process", "--speakers", "2", status=2)
+    assert "recordings that are named" in refused.stderr
+
+
+def test_where_nobody_can_be_told_apart_it_is_said(good: Path) -> None:
+    ffmpeg("-f", "lavfi", "-i", "anoisesrc=c=pink:a=0.1:d=6", good / "recordings/hiss.wav")
+    told(good, "process")
+    shown = told(good, "show", "hiss.wav")
+    assert shown["speakers"] == []
+    assert shown["speakers_uncertain"].startswith("No speaker could be told apart")
+    assert shown["speakers_uncertain"] in stories(good, "show", "hiss.wav").stdout

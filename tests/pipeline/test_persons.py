@@ -466,12 +466,26 @@ def test_the_whole_way_by_commands(collection: Collection) -> None:
     assert (asks["person"], asks["role"], asks["speech_ms"]) == ("Jean Gray", "interviewer", 2_000)
     assert (tells["person"], tells["suggestion"]) == (None, None)
     assert "Jean Gray" in run(collection, "speakers", "list").stdout
-    assert "2 words given to speaker 3" in run(
-        collection, "speakers", "split", "anna", "--from", "0:02", "--to", "3"
-    ).stdout.replace("1 word ", "2 words ")
+    ran = run(collection, "speakers", "split", "anna", "--from", "0:02", "--to", "3")
+    assert ran.stdout == "2 words given to speaker 3\n"
     assert "speaker 3 is speaker 2 now" in run(collection, "speakers", "merge", "anna", "2", "3").stdout
     assert "not Jean Gray" in run(collection, "speakers", "split", "ben", "1").stdout
     assert told(collection, "speakers", "forget", "Jean Gray")["voiceprints"] == 4
+
+
+def test_what_changes_speakers_tells_it_as_json_too(collection: Collection) -> None:
+    asks = told(collection, "speakers", "name", "anna", "1", "Jean Gray", "--role", "interviewer")
+    assert (asks["number"], asks["person"], asks["role"]) == (1, "Jean Gray", "interviewer")
+    given = told(collection, "speakers", "split", "anna", "--from", "0:02", "--to", "3")
+    assert given == {"recording_id": 1, "speaker": 3, "words": 2}
+    merged = told(collection, "speakers", "merge", "anna", "2", "3")
+    assert merged == {"recording_id": 1, "speaker": 2, "merged": 3}
+    assert told(collection, "speakers", "split", "anna", "1")["not"] == "Jean Gray"
+    named(collection, name="Jean", recording=2)
+    named(collection, recording=3)
+    assert told(collection, "speakers", "merge", "Jean Gray", "Jean") == {
+        "person": "Jean Gray", "merged": "Jean", "recordings": 1,
+    }  # fmt: skip
 
 
 def test_two_persons_become_one(collection: Collection) -> None:

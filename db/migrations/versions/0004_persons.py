@@ -67,11 +67,35 @@ def upgrade() -> None:
             op.f("fk_speakers_person_id"), "persons", ["person_id"], ["id"], ondelete="SET NULL"
         )
         batch.create_index(op.f("ix_speakers_person_id"), ["person_id"])
+    op.add_column(
+        "recordings",
+        sa.Column(
+            "speaker_count",
+            sa.Integer(),
+            nullable=False,
+            server_default="0",
+            comment="how many are known to speak; 0: find out",
+        ),
+    )
+    op.add_column(
+        "speech",
+        sa.Column(
+            "uncertain",
+            sa.Text(),
+            nullable=False,
+            server_default="",
+            comment="why the speakers may not be those who spoke",
+        ),
+    )
     # until now there was no other
     op.execute("UPDATE speakers SET encoder = 'resemblyzer' WHERE embedding IS NOT NULL")
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("speech") as batch:
+        batch.drop_column("uncertain")
+    with op.batch_alter_table("recordings") as batch:
+        batch.drop_column("speaker_count")
     with op.batch_alter_table("speakers", table_args=(_roles(),)) as batch:
         batch.drop_index(op.f("ix_speakers_person_id"))
         batch.drop_constraint(op.f("fk_speakers_person_id"), type_="foreignkey")

@@ -12,6 +12,7 @@ export class Speakers {
     this.form = dialog.querySelector("form");
     this.problem = dialog.querySelector(".problem");
     this.list = h("ul", { class: "voices" });
+    if (held.speakers_uncertain) section.append(h("p", { class: "hint", role: "note" }, held.speakers_uncertain));
     section.append(this.list);
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
