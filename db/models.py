@@ -168,8 +168,8 @@ class Recording(Base):
     rotation: Mapped[int] = mapped_column(default=0, comment="degrees, as the container says")
     frame_rate: Mapped[float | None] = mapped_column(comment="frames a second, mean")
     variable_frame_rate: Mapped[bool] = mapped_column(default=False)
-    speaker_count: Mapped[int] = mapped_column(default=0, comment="how many are known to speak; 0: find out")
     added_at: Mapped[datetime] = mapped_column(default=now)
+    speaker_count: Mapped[int] = mapped_column(default=0, comment="how many are known to speak; 0: find out")
 
     story: Mapped[Story | None] = relationship(back_populates="recordings")
     files: Mapped[list[SourceFile]] = relationship(back_populates="recording", order_by="SourceFile.path")
