@@ -27,6 +27,8 @@ from transcripts.speakers import Diarization, SpeakerHints, Voice, attribute, di
 from transcripts.speech import voiced_spans
 
 VERSION = 2
+SINGLE = {"self-recorded": True, "interview": False}
+"""Whether one voice is to be expected, by how the story was told."""
 LABEL_SHARE = 0.05
 """A label with less of the words is not counted as a voice: too little is heard of it."""
 _NO_NAME = re.compile(r"\w+ \d+|.")
@@ -58,9 +60,7 @@ class Speakers:
         speech = tuple(voiced_spans(path))
         progress(0.2)
         count, method = _known(work)
-        hints = SpeakerHints(
-            count=count or _labelled_voices(work), single=True if method == "self-recorded" else None
-        )
+        hints = SpeakerHints(count=count or _labelled_voices(work), single=SINGLE.get(method))
         duration_ms = max(1, work.duration_ms)
         found = diarize(
             path, speech, hints, lambda done_ms: progress(min(1.0, 0.2 + 0.8 * done_ms / duration_ms))

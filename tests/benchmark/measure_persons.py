@@ -24,7 +24,7 @@ from pipeline.fingerprint import fingerprint
 from tests.benchmark.report import BUILD, Row, publish
 from tools.checkpoint import speech, text
 from transcripts.span import Span
-from transcripts.speakers import Diarization, diarize
+from transcripts.speakers import Diarization, SpeakerHints, diarize
 from transcripts.speakers.compensation import compensated
 from transcripts.speakers.matching import SUGGESTED, HeardVoice, match, recurring
 from transcripts.speech import voiced_spans
@@ -133,7 +133,7 @@ def _heard(interviews: Sequence[Interview]) -> tuple[list[HeardVoice], dict[int,
     voices: list[HeardVoice] = []
     truth: dict[int, int] = {}
     for recording, interview in enumerate(interviews):
-        found = diarize(interview.path, voiced_spans(interview.path))
+        found = diarize(interview.path, voiced_spans(interview.path), SpeakerHints(single=False))
         for voice in found.voices:
             heard = np.asarray([voice.embedding], dtype=np.float32)
             voices.append(HeardVoice(len(voices), recording, compensated(heard)[0]))

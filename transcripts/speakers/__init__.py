@@ -36,7 +36,7 @@ CROWD = 7
 CROWDED = (
     "So many voices were found that some speakers may be several people; tell how many speak if you know."
 )
-PENALTIES = (0.4, 0.2, 0.1, 0.0)
+PENALTIES = (0.25, 0.1, 0.05, 0.0)
 """For a change of voice: the first, unless a voice that is known to be there goes unheard."""
 
 
@@ -123,6 +123,7 @@ def diarize(
     spoken, voices = _follow(
         frames, windows_ms[alone], of_window[alone], embeddings[alone], voices, known=hints.count is not None
     )
+    voices = _sound(frames, spoken, voices, windows_ms[solid], embeddings[solid])
     spoken, second = _both(frames, spoken, voices, embeddings, of_window)
     found = _result(spoken, second, voices, frames)
     crowded = hints.count is None and len(found.voices) >= CROWD
@@ -206,6 +207,26 @@ def _follow(
     return spoken, learned
 
 
+def _sound(
+    frames: _Frames,
+    spoken: Frames,
+    voices: Embeddings,
+    windows_ms: Windows,
+    embeddings: Embeddings,
+) -> Embeddings:
+    """The voices as they sound in their longer windows; one that has none stays as it is."""
+    import numpy as np
+
+    from transcripts.speakers.encoder import unit
+
+    sound = voices.copy()
+    middles = windows_ms.sum(axis=1) - windows_ms[:, 1] // 2
+    whose = spoken[np.searchsorted(frames.starts_ms, middles, side="right") - 1]
+    for voice in np.unique(whose):
+        sound[voice] = unit(embeddings[whose == voice].mean(axis=0)[None])[0]
+    return sound
+
+
 def _both(
     frames: _Frames, spoken: Frames, voices: Embeddings, embeddings: Embeddings, of_window: Frames
 ) -> tuple[Frames, Frames]:
@@ -226,11 +247,14 @@ def _both(
 
 def _voices(embeddings: Embeddings, hints: SpeakerHints) -> Embeddings:
     """The voices, as many as the hints let be."""
-    from transcripts.speakers.clusters import LEANING, cluster
+    from transcripts.speakers.clusters import LEANING_TO_ONE, cluster, two_voices
 
     if hints.count is not None:
         return cluster(embeddings, least=hints.count, most=hints.count)
-    return cluster(embeddings, likeness=LEANING[hints.single])
+    voices = cluster(embeddings, likeness=LEANING_TO_ONE if hints.single else None)
+    if hints.single is False and len(voices) == 1:
+        return two_voices(embeddings)
+    return voices
 
 
 def _result(path: Frames, second: Frames, voices: Embeddings, frames: _Frames) -> Diarization:
