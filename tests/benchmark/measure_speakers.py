@@ -38,7 +38,7 @@ from transcripts.speech import voiced_spans
 
 MEETINGS = ROOT.parent / "shared" / "recordings"
 COLLAR_S = 0.5
-SEED = 20261124
+SEED = 20261126
 CROWD = 30
 
 

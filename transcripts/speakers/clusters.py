@@ -30,6 +30,9 @@ SAME_VOICE = 0.72
 synthetic one 0.82; two voices mostly have less than 0.7."""
 SAME_MEAN = 0.91
 """So are voices of different stretches whose mean embeddings have at least this one."""
+LONG_WINDOWS, LONGER = 20, 0.06
+"""Voices that are each heard in at least so many windows, ten seconds, are one only when by so much more alike: what is
+joined in so many windows is no mood or noise."""
 CORE_SHARE, LEAST_CORE = 0.5, 4
 """How much of a voice is its core, and how many windows at least."""
 LEAST_WINDOWS = 3
@@ -151,9 +154,12 @@ def _merge(embeddings: Embeddings, labels: Labels, least: int, most: int, same_v
     while labels.max() + 1 > least:
         pairs = list(combinations(range(int(labels.max()) + 1), 2))
         alike = [_cosine(embeddings[of], labels[of] == second) for of, second in _members(labels, pairs)]
-        if max(alike) < same_voice and labels.max() < most:
+        sizes = np.bincount(labels)
+        long = [min(sizes[first], sizes[second]) >= LONG_WINDOWS for first, second in pairs]
+        too_alike = np.array(alike) - same_voice - LONGER * np.array(long)
+        if too_alike.max() < 0 and labels.max() < most:
             break
-        first, second = pairs[int(np.argmax(alike))]
+        first, second = pairs[int(too_alike.argmax())]
         labels = _counted(np.where(labels == second, first, labels))
     return labels
 
