@@ -167,6 +167,10 @@ def doubt(session: Session, recording: models.Recording) -> str:
     heard = store.speech(session, recording.id)
     if heard is None:
         return ""
+    if not recording.speakers:
+        return "No speaker could be told apart: nobody is heard to speak."
+    if not heard.uncertain:
+        return ""
     return (
-        heard.uncertain if recording.speakers else "No speaker could be told apart: nobody is heard to speak."
+        f"{heard.uncertain} If you know how many speak: `stories process --speakers N {name_of(recording)}`."
     )

@@ -202,7 +202,10 @@ def _interview(number: int, people: Sequence[Voice], pair: tuple[int, int], seco
         SOUNDS.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.flac")
         soundfile.write(
-            part, np.clip(_recorded(draw, np.concatenate(sound)), -1, 1), SAMPLE_RATE_HZ, "PCM_16"
+            part,
+            np.clip(speech.recorded(draw, np.concatenate(sound), (15, 35), CODECS), -1, 1),
+            SAMPLE_RATE_HZ,
+            "PCM_16",
         )
         part.replace(path)
     return Interview(path, tuple(turns))
@@ -227,17 +230,6 @@ def _said(draw: random.Random, voices: Sequence[Voice]) -> Iterator[tuple[int, S
                     continue
                 wet = fftconvolve(spoken, rooms[who])[: len(spoken)]
                 yield who, (wet * levels[who]).astype(np.float32)
-
-
-def _recorded(draw: random.Random, samples: Samples) -> Samples:
-    """Under noise at 15 to 35 dB, through what the recording went through."""
-    generator = np.random.default_rng(draw.randrange(1 << 30))
-    noise = speech.noise(generator, len(samples) / SAMPLE_RATE_HZ + 1, draw.choice((0.0, 0.5, 1.0)))
-    noisy = speech.level(samples) + speech.level(noise[: len(samples)]) * np.float32(
-        10 ** (-draw.uniform(15, 35) / 20)
-    )
-    codec = draw.choice(CODECS)
-    return speech.through_codec(codec, [noisy])[0] if codec else noisy
 
 
 if __name__ == "__main__":

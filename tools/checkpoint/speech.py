@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -308,6 +308,17 @@ def music(generator: np.random.Generator, seconds: float) -> Samples:
             )
             samples[start : start + 2000] += hit
     return samples[:count]
+
+
+def recorded(
+    draw: random.Random, samples: Samples, noise_db: tuple[float, float], codecs: Sequence[str | None]
+) -> Samples:
+    """The speech as a recording has it: over noise so many dB below it, through a codec of ``CODECS`` or none."""
+    generator = np.random.default_rng(draw.randrange(1 << 30))
+    beside = noise(generator, len(samples) / SAMPLE_RATE_HZ + 1, draw.choice((0.0, 0.5, 1.0)))
+    noisy = level(samples) + level(beside[: len(samples)]) * np.float32(10 ** (-draw.uniform(*noise_db) / 20))
+    codec = draw.choice(codecs)
+    return through_codec(codec, [noisy])[0] if codec else noisy
 
 
 # ---- on disk ----

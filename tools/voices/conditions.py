@@ -56,7 +56,8 @@ def heard(number: int) -> Rows:
     draw = random.Random(f"{SEED} heard {number}")
     rows = []
     for _ in range(RECORDINGS):
-        samples = _recorded(draw, _told(draw, voice(number), draw.choice(SECONDS)))
+        told = _told(draw, voice(number), draw.choice(SECONDS))
+        samples = speech.recorded(draw, told, (10, 40), CODECS)
         spans = [Span(0, len(samples) * 1000 // SAMPLE_RATE_HZ)]
         windows_ms = encoder.windows(spans, 1_000)
         found = encoder.embed(samples, windows_ms, encoder.speech_gain(samples, spans))
@@ -115,17 +116,6 @@ def _told(draw: random.Random, who: Voice, seconds: float) -> Samples:
     if draw.random() < 0.7:
         samples = fftconvolve(samples, speech.room(draw))[: len(samples)].astype(np.float32)
     return samples
-
-
-def _recorded(draw: random.Random, samples: Samples) -> Samples:
-    """Under noise at 10 to 40 dB, through a line or none."""
-    generator = np.random.default_rng(draw.randrange(1 << 30))
-    noise = speech.noise(generator, len(samples) / SAMPLE_RATE_HZ + 1, draw.choice((0.0, 0.5, 1.0)))
-    noisy = speech.level(samples) + speech.level(noise[: len(samples)]) * np.float32(
-        10 ** (-draw.uniform(10, 40) / 20)
-    )
-    codec = draw.choice(CODECS)
-    return speech.through_codec(codec, [noisy])[0] if codec else noisy
 
 
 if __name__ == "__main__":

@@ -33,9 +33,7 @@ SOLID_MS, FEW = 600, 8
 """Shorter windows tell no voices apart, unless there are fewer than so many longer ones."""
 CROWD = 7
 """From so many voices on, found without a known count, some are likely to be several people who sound alike."""
-CROWDED = (
-    "So many voices were found that some speakers may be several people; tell how many speak if you know."
-)
+CROWDED = "So many voices were found that some speakers may be several people."
 PENALTIES = (0.25, 0.1, 0.05, 0.0)
 """For a change of voice: the first, unless a voice that is known to be there goes unheard."""
 
