@@ -30,13 +30,15 @@ SAME_VOICE = 0.72
 synthetic one 0.82; two voices mostly have less than 0.7."""
 SAME_MEAN = 0.91
 """So are voices of different stretches whose mean embeddings have at least this one."""
-LONG_WINDOWS, LONGER = 20, 0.06
-"""Voices that are each heard in at least so many windows, ten seconds, are one only when by so much more alike: what is
-joined in so many windows is no mood or noise."""
+LONG_WINDOWS, LONG_SHARE, LONGER = 20, 0.05, 0.06
+"""Voices that are each heard in at least so many windows, ten seconds, and this share of all, are one only when by so
+much more alike: what is joined in so many windows is no mood or noise."""
 CORE_SHARE, LEAST_CORE = 0.5, 4
 """How much of a voice is its core, and how many windows at least."""
 LEAST_WINDOWS = 3
 """What is heard in fewer windows than this, some two seconds, is a cough or a laugh and no voice."""
+LEAST_SHARE = 0.01
+"""Nor is what is heard in a smaller share of them: in a long recording there is more of everything."""
 WINDOWS_A_VOICE = 8
 """A short recording is not credited with more voices than one for so many windows, unless more are known to be
 there."""
@@ -136,7 +138,8 @@ def _cut(alike: Embeddings, tree: NDArray[np.float64], distance: float) -> Label
 
     groups = fcluster(tree, distance, "distance") - 1
     sizes = np.bincount(groups)
-    kept = np.flatnonzero(sizes >= min(LEAST_WINDOWS, int(sizes.max())))
+    least = max(LEAST_WINDOWS, int(LEAST_SHARE * len(alike)))
+    kept = np.flatnonzero(sizes >= min(least, int(sizes.max())))
     voices = np.stack([alike[groups == group].mean(axis=0) for group in kept])
     nearest = np.argmax(alike @ unit(voices).T, axis=1)
     return _counted(np.where(np.isin(groups, kept), np.searchsorted(kept, groups), nearest))
@@ -155,7 +158,8 @@ def _merge(embeddings: Embeddings, labels: Labels, least: int, most: int, same_v
         pairs = list(combinations(range(int(labels.max()) + 1), 2))
         alike = [_cosine(embeddings[of], labels[of] == second) for of, second in _members(labels, pairs)]
         sizes = np.bincount(labels)
-        long = [min(sizes[first], sizes[second]) >= LONG_WINDOWS for first, second in pairs]
+        enough = max(LONG_WINDOWS, LONG_SHARE * len(labels))
+        long = [min(sizes[first], sizes[second]) >= enough for first, second in pairs]
         too_alike = np.array(alike) - same_voice - LONGER * np.array(long)
         if too_alike.max() < 0 and labels.max() < most:
             break
