@@ -11,8 +11,8 @@ from transcripts.errors import SpeakersUnavailable
 from transcripts.model import Segment, Transcript, Turn, Word
 from transcripts.scoring import diarization_error
 from transcripts.span import Span
-from transcripts.speakers import Diarization, SpeakerHints, attribute, diarize
-from transcripts.speakers.clusters import cluster
+from transcripts.speakers import Diarization, SpeakerHints, attribute, clusters, diarize
+from transcripts.speakers.clusters import cluster, two_voices
 from transcripts.speakers.compensation import _learned
 from transcripts.speakers.encoder import mel_power, speech_gain, unit, windows
 from transcripts.speakers.resegmentation import viterbi
@@ -149,6 +149,33 @@ def test_voices_are_counted(counts, bounds, found):
     centres = cluster(voices(*counts), **bounds)
     assert len(centres) == found
     np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 1, rtol=1e-5)
+
+
+def alike(counts, cosine, seed=1):
+    """Windows of two voices whose means have about this cosine, so many of each, in blocks of five; and whose."""
+    draw = np.random.default_rng(seed)
+    mean, own = _learned()[0], 0.06 * draw.standard_normal((2, 256))
+    apart = np.sqrt((1 - cosine) / 0.5)
+    means = unit(np.stack([mean + own[0], mean + (1 - apart) * own[0] + apart * own[1]]))
+    said = np.concatenate([np.repeat(voice, count) for voice, count in enumerate(counts)])
+    order = np.argsort(np.concatenate([np.arange(count) // 5 for count in counts]), kind="stable")
+    return unit(means[said] + 0.02 * draw.standard_normal((len(said), 256)))[order], said[order]
+
+
+@pytest.mark.parametrize(
+    ("counts", "cosine", "found"),
+    [((60, 30), 0.55, 2), ((60, 30), 0.75, 2), ((60, 0), 0.5, 1), ((60, 30), 0.95, 1), ((8, 4), 0.5, 1)],
+)
+def test_two_voices_are_believed_in_where_they_are_expected(counts, cosine, found):
+    centres = two_voices(alike(counts, cosine)[0])
+    assert len(centres) == found
+    np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("counts", "found"), [((60, 60), 2), ((60, 8), 1), ((900, 30), 1)])
+def test_it_takes_more_to_join_voices_that_are_both_heard_for_long(counts, found):
+    heard, whose = alike(counts, 0.85)
+    assert clusters._merge(heard, whose, 1, 20, clusters.SAME_VOICE).max() + 1 == found
 
 
 def test_clustering_leaves_the_global_generator_alone():
