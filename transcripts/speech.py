@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcripts import audio
+from transcripts.libraries import torch_first
 from transcripts.model import SAMPLE_RATE_HZ
 from transcripts.span import Span, merge
 
@@ -73,6 +74,7 @@ def voiced_spans(source: audio.Samples | Path) -> list[Span]:
     Raises:
         AudioUnreadable: the path cannot be read as 16 kHz mono.
     """
+    torch_first()
     spans = speech_spans(source, above_hz=RUMBLE_HZ)
     read = _above(RUMBLE_HZ, audio.reader(source))
     powers = [_powers(read, span) for span in spans]

@@ -1,5 +1,7 @@
 """Long recordings, voices that speak at once, and sound in which nobody can be told apart."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -58,6 +60,39 @@ def test_a_quieter_interviewer_is_heard(interview, sound_file):
 
 def test_no_voice_is_heard_where_nobody_speaks(not_speech):
     assert diarize(not_speech, voiced_spans(not_speech)) == Diarization()
+
+
+WHILE_TORCH_IS_IMPORTED = """
+import builtins, sys, threading, time
+from pathlib import Path
+from transcripts.speech import voiced_spans
+
+usual = builtins.__import__
+
+def slow(name, *more, **named):
+    if name.startswith("torch."):
+        builtins.__import__ = usual
+        time.sleep(4)
+    return usual(name, *more, **named)
+
+builtins.__import__ = slow
+other = threading.Thread(target=lambda: __import__("torch"))
+other.start()
+while "torch" not in sys.modules:
+    time.sleep(0.001)
+print(len(voiced_spans(Path(sys.argv[1]))))
+other.join()
+"""
+
+
+def test_another_thread_may_be_importing_torch(story):
+    ran = subprocess.run(
+        [sys.executable, "-c", WHILE_TORCH_IS_IMPORTED, story.path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout.strip() == str(len(voiced_spans(story.path))), ran.stderr
 
 
 # Long recordings

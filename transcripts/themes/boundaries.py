@@ -13,6 +13,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
+from transcripts.libraries import torch_first
 from transcripts.model import Passage, Segment, Transcript
 from transcripts.themes.embed import SentenceEmbedder, Vectors
 
@@ -50,6 +51,7 @@ def boundaries(embeddings: Vectors, grain: Grain = STORY) -> list[int]:
     """
     if len(embeddings) < 2 * grain.min_blocks:
         return []
+    torch_first()
     # Both libraries take seconds to import, and most commands find no boundaries.
     from ruptures import KernelCPD
     from scipy.ndimage import gaussian_filter1d
