@@ -110,8 +110,9 @@ def diarize(
     if not speech:
         return Diarization()
     frames = _frames(speech, counts)
-    windows_ms = encoder.windows(frames.parts, HOP_MS)
-    of_window = np.searchsorted([one.start_ms for one in frames.parts], windows_ms[:, 0], side="right") - 1
+    parts = frames.parts
+    windows_ms = encoder.windows(parts, HOP_MS)
+    of_window = np.searchsorted([one.start_ms for one in parts], windows_ms[:, 0], side="right") - 1
     embeddings = encoder.embed(path, windows_ms, encoder.speech_gain(path, speech), progress)
     alone = frames.of_part(frames.speaking == 1)[of_window]
     if not alone.any():
