@@ -23,6 +23,7 @@ COMMANDS = {
     "speakers": "speakers",
     "clip": "clip",
     "publish": "publish",
+    "report": "report",
     "doctor": "doctor",
 }
 """Every verb and its module in ``pipeline.commands``, in the order of a collection's life."""
