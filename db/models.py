@@ -276,7 +276,10 @@ class Transcript(Base):
         cascade="all, delete-orphan", order_by="Attribution.first_word", passive_deletes=True
     )
     passages: Mapped[list[Passage]] = relationship(
-        cascade="all, delete-orphan", order_by="Passage.ordinal", passive_deletes=True
+        back_populates="transcript",
+        cascade="all, delete-orphan",
+        order_by="Passage.ordinal",
+        passive_deletes=True,
     )
     edits: Mapped[list[Edit]] = relationship(
         cascade="all, delete-orphan", order_by="Edit.revision", passive_deletes=True
@@ -513,7 +516,11 @@ class Passage(Base):
     end_ms: Mapped[int]
     quote: Mapped[str]
     unsure: Mapped[bool] = mapped_column(comment="no theme fits well enough to be proposed")
+    sentences: Mapped[list[Any]] = mapped_column(
+        default=list, comment="[[first word, last word, start_ms, end_ms, text], …]"
+    )
 
+    transcript: Mapped[Transcript] = relationship(back_populates="passages")
     themes: Mapped[list[PassageTheme]] = relationship(
         cascade="all, delete-orphan", order_by="PassageTheme.score.desc()", passive_deletes=True
     )
@@ -529,10 +536,55 @@ class PassageTheme(Base):
     theme_id: Mapped[int] = mapped_column(
         ForeignKey("themes.id", ondelete="CASCADE"), primary_key=True, index=True
     )
-    score: Mapped[float] = mapped_column(comment="cosine, the theme's mean taken away")
+    score: Mapped[float] = mapped_column(comment="0 to 1; from 0.5 on it is proposed")
     state: Mapped[str] = mapped_column(String(10), default="scored")
+    why: Mapped[list[Any]] = mapped_column(
+        default=list,
+        comment="[[first word, last word, share of the score], …]: the sentences that weighed most",
+    )
 
     theme: Mapped[Theme] = relationship()
+
+
+class Coding(Base):
+    """Somebody's word that a theme fits a run of words, or does not. Passages come and go; this stays."""
+
+    __tablename__ = "codings"
+    __table_args__ = (
+        UniqueConstraint("transcript_id", "theme_id", "first_word", "last_word"),
+        one_of("state", "accepted", "rejected"),
+        a_span(),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    transcript_id: Mapped[int] = mapped_column(ForeignKey("transcripts.id", ondelete="CASCADE"), index=True)
+    theme_id: Mapped[int] = mapped_column(ForeignKey("themes.id", ondelete="CASCADE"), index=True)
+    state: Mapped[str] = mapped_column(String(10))
+    first_word: Mapped[str] = mapped_column(String(40), comment="word identity")
+    last_word: Mapped[str] = mapped_column(String(40), comment="word identity, included")
+    start_ms: Mapped[int]
+    end_ms: Mapped[int]
+    quote: Mapped[str]
+    author: Mapped[str]
+    made_at: Mapped[datetime] = mapped_column(default=now)
+
+    transcript: Mapped[Transcript] = relationship()
+    theme: Mapped[Theme] = relationship()
+
+
+class Labelling(Base):
+    """One time that all proposals were brought in step with the codebook and with what editors said."""
+
+    __tablename__ = "labellings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(
+        String(64), comment="of passages, codings, codebook and sentence model; unchanged: nothing to do"
+    )
+    passages: Mapped[int]
+    codings: Mapped[int]
+    changed: Mapped[int] = mapped_column(comment="passages whose themes are others than before")
+    made_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class Clip(Base):

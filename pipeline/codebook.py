@@ -13,8 +13,9 @@ from pathlib import Path
 
 from filelock import FileLock
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from db import models
+from db import models, store
 from media.files import atomic_path
 from pipeline.collection import Collection
 from pipeline.errors import ConfigError, NotFound
@@ -126,9 +127,22 @@ def passages_by_theme(collection: Collection) -> dict[str, int]:
         return {row[0]: row[1] for row in session.execute(query)}
 
 
-def _put(collection: Collection, before: Standing, data: bytes) -> None:
-    from pipeline.stages.themes import sync_codebook
+def sync(session: Session, book: Codebook) -> dict[str, int]:
+    """Bring the themes' rows in step with the codebook; what is no longer in it retires. Key -> row's number."""
+    rows = {row.key: row for row in store.themes(session, retired=True)}
+    for row in rows.values():
+        row.retired = True
+    for position, theme in enumerate(book.themes):
+        row = rows.get(theme.key) or models.Theme(key=theme.key)
+        row.name, row.description, row.examples = theme.name, theme.description, list(theme.examples)
+        row.colour, row.parent, row.position, row.retired = theme.colour, theme.parent, position, False
+        session.add(row)
+        rows[theme.key] = row
+    session.flush()
+    return {key: row.id for key, row in rows.items()}
 
+
+def _put(collection: Collection, before: Standing, data: bytes) -> None:
     folder = _folder(collection)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
@@ -141,7 +155,7 @@ def _put(collection: Collection, before: Standing, data: bytes) -> None:
             _write(folder / f"{datetime.now(UTC):{_MOMENT}}-{hashlib.sha256(now).hexdigest()[:12]}.yaml", now)
         _write(before.path, data)
     with collection.sessions.begin() as session:
-        sync_codebook(session, codebooks.loads(data, before.path))
+        sync(session, codebooks.loads(data, before.path))
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from db import models, store
 from media.files import atomic_path
-from pipeline import codebook, mapping, overview
+from pipeline import codebook, coding, mapping, overview
 from pipeline.collection import Collection
 from pipeline.gate import Decision, Purpose, decide
 from transcripts.formats.places import LaidOut, Place, lay_out
@@ -48,7 +48,6 @@ ORIGIN = f"stories {version('stories')}"
 
 MACHINE = User(guid("user", "machine"), "stories")
 """Codes what is proposed; a coding by anybody else is somebody's word."""
-EDITORS = User(guid("user", "editors"), "editors")
 
 VARIABLES = {
     "storyteller": "Text",
@@ -65,7 +64,6 @@ VARIABLES = {
 
 _NOT_ANONYMOUS = frozenset({"storyteller", "place", "told on"})
 """A role, a small place and a day together can name somebody."""
-_STATES = {"proposed": MACHINE, "accepted": EDITORS}
 _NAME_CHARS = 60
 
 
@@ -160,6 +158,8 @@ class _Making:
     left_out: list[LeftOut] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     names: Counter[str] = field(default_factory=Counter)
+    users: dict[str, User] = field(default_factory=dict)
+    """Editors, by name."""
     linked: bool = False
     """Whether a source is to be found from the collection's folder."""
 
@@ -169,7 +169,7 @@ class _Making:
         project = Project(
             name=self.collection.settings.collection.title,
             origin=ORIGIN,
-            users=(MACHINE, EDITORS),
+            users=(MACHINE, *self.users.values()),
             codes=to_codes(self.book, notes_beside=True),
             variables=tuple(Variable(_variable(name), name, kind) for name, kind in VARIABLES.items()),
             cases=tuple(self.cases.values()),
@@ -234,7 +234,7 @@ class _Making:
                 "heard."
             )
         created = _seconds(row.created_at)
-        spans = list(self._coded(recording, row, laid))
+        spans = list(self._coded(session, recording, row, laid))
         transcript = Transcript(
             guid=guid("transcript", recording.sha256, row.version),
             text=laid.text,
@@ -273,31 +273,38 @@ class _Making:
         )
         return transcript, selections
 
-    def _coded(self, recording: models.Recording, row: models.Transcript, laid: LaidOut) -> Iterator[_Span]:
-        """The passages that have themes, where they stand in the text."""
+    def _coded(
+        self, session: Session, recording: models.Recording, row: models.Transcript, laid: LaidOut
+    ) -> Iterator[_Span]:
+        """What is proposed of passages, and what editors accepted, where it stands in the text."""
         themes = {theme.key: theme for theme in self.book.themes}
-        for passage in row.passages:
-            labels = [one for one in passage.themes if one.state in _STATES]
-            gone = [one.theme.name for one in labels if one.theme.key not in themes]
-            labels = [one for one in labels if one.theme.key in themes]
+        name = overview.name_of(recording)
+        for labelled in _labelled(session, row):
+            gone = [one.theme for one in labelled.labels if one.theme not in themes]
+            labels = [one for one in labelled.labels if one.theme in themes]
             if gone:
                 self.remarks.append(
-                    f"{overview.name_of(recording)}: a passage is labelled {', '.join(gone)}, which the codebook does "
-                    "not have; run `stories process`."
+                    f"{name}: a passage is labelled {', '.join(gone)}, which the codebook does not have; run "
+                    "`stories process`."
                 )
-            edges = laid.between(passage.first_word, passage.last_word) or laid.heard(
-                passage.start_ms, passage.end_ms
+            edges = laid.between(labelled.first_word, labelled.last_word) or laid.heard(
+                labelled.start_ms, labelled.end_ms
             )
             if edges is None and labels:
                 self.remarks.append(
-                    f"{overview.name_of(recording)}: the words of a passage are no longer there; run `stories process`."
+                    f"{name}: the words of a passage are no longer there; run `stories process`."
                 )
             elif edges and labels:
-                said = "; ".join(
-                    f"{themes[one.theme.key].name}: {one.state}, {one.score:.2f}" for one in labels
-                )
-                states = tuple((one.theme.key, one.state) for one in labels)
-                yield _Span(*edges, laid.text[edges[0].start : edges[1].end], said, states)
+                said = "; ".join(f"{themes[one.theme].name}: {one.told}" for one in labels)
+                users = tuple((one.theme, self._user(one.author)) for one in labels)
+                yield _Span(*edges, laid.text[edges[0].start : edges[1].end], said, users)
+
+    def _user(self, author: str | None) -> str:
+        """The GUID of who codes; None: the program itself."""
+        if author is None:
+            return MACHINE.guid
+        user = self.users.setdefault(author, User(guid("user", "editor", author), author))
+        return user.guid
 
     def _case(self, recording: models.Recording, decision: Decision, source: str) -> None:
         story = recording.story
@@ -437,15 +444,15 @@ class _Reading:
         if edges is None:
             return
         first, last = edges
-        for coding in selection.codings:
-            user = self.users.get(coding.user or selection.user or self.owner or "")
-            key = (recording.id, coding.code, first.word, last.word, user)
+        for one in selection.codings:
+            user = self.users.get(one.user or selection.user or self.owner or "")
+            key = (recording.id, one.code, first.word, last.word, user)
             self.found.setdefault(
                 key,
                 Coded(
                     recording_id=recording.id,
                     recording=name,
-                    code=coding.code,
+                    code=one.code,
                     first_word=first.word,
                     last_word=last.word,
                     start_ms=first.start_ms,
@@ -467,17 +474,77 @@ def labels(collection: Collection) -> dict[tuple[int, str, str, str], str]:
     with collection.sessions() as session:
         for recording in store.recordings(session):
             row = store.current_transcript(session, recording.id)
-            for passage in row.passages if row else ():
-                for label in passage.themes:
-                    if label.state in _STATES:
-                        key = (recording.id, label.theme.key, passage.first_word, passage.last_word)
-                        found[key] = label.state
+            for labelled in _labelled(session, row) if row else ():
+                for label in labelled.labels:
+                    key = (recording.id, label.theme, labelled.first_word, labelled.last_word)
+                    found[key] = "proposed" if label.author is None else "accepted"
     return found
+
+
+def take_over(collection: Collection, coded: Iterable[tuple[Coded, str]]) -> int:
+    """Write codings that were made elsewhere, each with its theme's key, as somebody's word; how many.
+
+    Raises:
+        NotFound: a theme was never in the codebook.
+    """
+    by: dict[str, list[coding.Mark]] = {}
+    with collection.sessions.begin() as session:
+        codebook.sync(session, codebook.standing(collection).book)
+        for one, theme in coded:
+            row = store.current_transcript(session, one.recording_id)
+            if row is None or one.proposed:
+                continue
+            mark = coding.Mark(
+                row.id, theme, "accepted", one.first_word, one.last_word, one.start_ms, one.end_ms, one.quote
+            )
+            by.setdefault(one.by or "somebody", []).append(mark)
+        for author, marks in by.items():
+            coding.write(session, marks, author)
+    return sum(len(marks) for marks in by.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A theme of some words; ``author`` None: it is proposed. ``told`` is what is said of it in words."""
+
+    theme: str
+    author: str | None
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """Words with their labels."""
+
+    first_word: str
+    last_word: str
+    start_ms: int
+    end_ms: int
+    labels: list[_Label]
+
+
+def _labelled(session: Session, row: models.Transcript) -> list[_Labelled]:
+    """What is proposed of a transcript's passages and what editors accepted of its words, in order of time."""
+    found: dict[tuple[str, str], _Labelled] = {}
+
+    def add(place: models.Passage | models.Coding, label: _Label) -> None:
+        words = (place.first_word, place.last_word)
+        held = found.setdefault(words, _Labelled(*words, place.start_ms, place.end_ms, []))
+        held.labels.append(label)
+
+    for passage in row.passages:
+        for one in passage.themes:
+            if one.state == "proposed":
+                add(passage, _Label(one.theme.key, None, f"proposed, {one.score:.2f}"))
+    for said in coding.of_recording(session, row.recording_id):
+        if said.transcript_id == row.id and said.state == "accepted":
+            add(said, _Label(said.theme.key, said.author, "accepted"))
+    return sorted(found.values(), key=lambda one: (one.start_ms, one.end_ms))
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """A coded passage: its first and last word, its quote, its labels in words, and (theme's key, state) of each."""
+    """A coded passage: its first and last word, its quote, its labels in words, and (theme's key, coder) of each."""
 
     first: Place
     last: Place
@@ -499,8 +566,7 @@ def _codings(
 ) -> tuple[Coding, ...]:
     selection = _selection(recording, row, span.first.word, span.last.word, where)
     return tuple(
-        Coding(guid("coding", selection, key), code_guid(key), _STATES[state].guid, created)
-        for key, state in span.labels
+        Coding(guid("coding", selection, key), code_guid(key), user, created) for key, user in span.labels
     )
 
 

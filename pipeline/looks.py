@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{3}(?:[0-9a-fA-F]{3})?")
+_MOMENT = re.compile(r"(\d+:){0,2}\d+(\.\d{1,3})?")
 PALETTE = ("#2f7f86", "#b4632d", "#5c6bb5", "#5f8a3a", "#a8476b", "#8a6d1d", "#3c76a6", "#7c5aa0")
 """Colours for themes whose codebook names none, in the order of the codebook."""
 
@@ -18,6 +19,20 @@ def clock(time_ms: int) -> str:
     minutes, seconds = divmod(time_ms // 1000, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def moment_ms(text: str) -> int | None:
+    """A time as people write it, in seconds, minutes and seconds, or with hours; None when it is none.
+
+    >>> moment_ms("95.5"), moment_ms("1:35.5"), moment_ms("1:00:00"), moment_ms("soon")
+    (95500, 95500, 3600000, None)
+    """
+    if not _MOMENT.fullmatch(text):
+        return None
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = seconds * 60 + float(part)
+    return round(seconds * 1000)
 
 
 def spoken_duration(time_ms: int) -> str:

@@ -169,7 +169,7 @@ def _windows(
 def _judge(part: Sequence[Segment], span: Span, passage: Passage) -> tuple[float, tuple[str, ...]]:
     """A score of 0 to 1 and, in a producer's words, what speaks for the excerpt."""
     sure = fmean(word.probability for segment in part for word in segment.words)
-    fit = passage.scores[0].score if passage.theme is not None else 0.0
+    fit = passage.score_of(passage.theme)
     stands_alone = not _LEANING.match(part[0].text)
     complete = bool(_SENTENCE_END.search(part[-1].text))
     share = len(part) / len(passage.segments)

@@ -130,13 +130,13 @@ class ThemeScore:
 class Passage:
     """A run of whole segments on one subject.
 
-    ``scores`` holds every theme of the codebook, best first. ``unsure`` says that none fits well enough to be
-    proposed without a person's word.
+    ``scores`` holds every theme of the codebook, best first; ``proposed`` the keys of those that fit well enough to be
+    proposed, best first.
     """
 
     segments: tuple[Segment, ...]
     scores: tuple[ThemeScore, ...] = ()
-    unsure: bool = True
+    proposed: tuple[str, ...] = ()
 
     @property
     def span(self) -> Span:
@@ -150,8 +150,17 @@ class Passage:
 
     @property
     def theme(self) -> str | None:
-        """The key of the theme proposed, None when unsure."""
-        return None if self.unsure or not self.scores else self.scores[0].theme
+        """The key of the theme that fits best, None when unsure."""
+        return self.proposed[0] if self.proposed else None
+
+    @property
+    def unsure(self) -> bool:
+        """Whether no theme fits well enough to be proposed without a person's word."""
+        return not self.proposed
+
+    def score_of(self, theme: str | None) -> float:
+        """The score of the theme of that key; 0 when it has none."""
+        return next((one.score for one in self.scores if one.theme == theme), 0.0)
 
 
 @dataclass(frozen=True, slots=True)

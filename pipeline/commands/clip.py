@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,14 +25,12 @@ class Moment(click.ParamType[int]):
         """Read it."""
         if isinstance(value, int):
             return value
-        if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d{1,3})?", value):
+        found = looks.moment_ms(value)
+        if found is None:
             self.fail(
                 f"'{value}' is no time; write seconds (95.5) or minutes and seconds (1:35.5).", param, ctx
             )
-        seconds = 0.0
-        for part in value.split(":"):
-            seconds = seconds * 60 + float(part)
-        return round(seconds * 1000)
+        return found
 
 
 @click.group("clip")

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import click
 from filelock import FileLock, Timeout
@@ -18,6 +19,10 @@ from pipeline.cli import App
 from pipeline.collection import Collection
 from pipeline.config import MAX_SPEAKERS
 from pipeline.errors import StoriesError
+from transcripts.errors import TranscriptsError
+
+if TYPE_CHECKING:
+    from pipeline.journey import Journey, Outcome
 
 
 @click.command("process")
@@ -150,7 +155,9 @@ def _process(
         for name, twin in found.duplicates.items()
     ]
     with watcher(out, len(found.works)) as watching:
-        outcomes = Journey(collection, watching).run(found.works, jobs=jobs)
+        journey = Journey(collection, watching)
+        outcomes = journey.run(found.works, jobs=jobs)
+        unsettled = _settled(collection, journey, outcomes, jobs)
     for outcome in outcomes:
         state = "failed" if outcome.error else "done" if outcome.done else "unchanged"
         rows.append(
@@ -171,6 +178,7 @@ def _process(
             for name, twin in found.duplicates.items()
         ),
         *_without_line(found.without_line),
+        *unsettled,
         *found.lines_without_file,
         *found.transcripts_of_none,
         *(
@@ -180,6 +188,31 @@ def _process(
         ),
     ]
     return _Report(tuple(rows), tuple(notes), monotonic() - start)
+
+
+def _settled(collection: Collection, journey: Journey, outcomes: list[Outcome], jobs: int) -> list[str]:
+    """Weigh the themes of the whole collection, then propose clips anew if need be; what went wrong, in words.
+
+    What the second journey did is written into the outcomes of the first.
+    """
+    from pipeline import labelling
+
+    try:
+        settled = labelling.settle(collection)
+    except (TranscriptsError, OSError) as error:
+        return [f"The themes of the whole collection could not be weighed: {error}"]
+    first = {outcome.work: outcome for outcome in outcomes if not outcome.error}
+    for outcome in journey.run(list(first), jobs=jobs) if settled.written else ():
+        told = first[outcome.work]
+        told.failed_stage, told.error, told.set_up = outcome.failed_stage, outcome.error, outcome.set_up
+        for stage in outcome.done:
+            if stage in told.passed:
+                told.passed.remove(stage)
+            if stage not in told.done:
+                told.done.append(stage)
+        for stage, seconds in outcome.seconds.items():
+            told.seconds[stage] = told.seconds.get(stage, 0.0) + seconds
+    return []
 
 
 def _without_line(names: list[str]) -> list[str]:

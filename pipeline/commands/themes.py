@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ import click
 from rich.markup import escape
 
 from media.files import atomic_path
-from pipeline import codebook, console, exchange, looks
+from pipeline import codebook, coding, config, console, exchange, labelling, learning, looks
 from pipeline.collection import Collection
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, NotFound
+from pipeline.labelling import Held
 from transcripts.errors import CodebookError
 from transcripts.formats.refi.archive import unpack
 from transcripts.formats.refi.markup import Malformed
@@ -23,14 +24,18 @@ from transcripts.themes import changes, tables
 from transcripts.themes.changes import Change, Incoming
 from transcripts.themes.codebook import Codebook, Theme, clean, read_bytes
 from transcripts.themes.codes import from_codes, to_codes
+from transcripts.themes.discovery import Candidate
 
 FILES = (".qdc", ".csv", ".md")
 _MOST_SHOWN = 20
+_QUOTE_CHARS = 90
+
+author_option = click.option("--author", help="Who says so; default: STORIES_AUTHOR, else the login name.")
 
 
 @click.group("themes")
 def command() -> None:
-    """Show, check, rename, import and export the themes of the codebook."""
+    """The codebook's themes, what editors say of them, and what is learned from that."""
 
 
 @command.command("list")
@@ -105,27 +110,34 @@ def import_themes(collection: Collection, file: Path, yes: bool, keep: bool, as_
     """Take the themes from FILE: a REFI-QDA codebook (.qdc) or project (.qdpx), or a table (.csv).
 
     What would change is shown first; --yes writes it. What FILE cannot say, such as the notes in a foreign codebook,
-    stays as it is. Of a project, codings that are not here yet are shown too; they are not written.
+    stays as it is. Of a project, codings of this collection's recordings that are not here yet come too, under the
+    name of who made them.
     """
     before = codebook.standing(collection)
     incoming, problems, project = _read(file, before.book)
     after = changes.merged(before.book, incoming, file, keep=keep)
     found = changes.compare(before.book, after)
     coded, skipped = _codings(collection, project, incoming, before.book, file)
+    taken = 0
     if yes and found:
         codebook.change(collection, before, after)
+    if yes and coded:
+        taken = exchange.take_over(collection, coded)
+        labelling.settle(collection)
+    told = [{**asdict(one), "theme": theme} for one, theme in coded]
     if as_json:
         console.print_json(
             {
                 "changes": [asdict(change) for change in found],
                 "left_out": [*problems, *skipped],
-                "codings": coded,
+                "codings": told,
                 "written": yes and bool(found),
+                "codings_written": taken,
             }
         )
         return
     _show_changes(found, yes)
-    _show_codings(coded, project)
+    _show_codings(told, project, taken)
     _show_lines("left out:", [*problems, *skipped])
 
 
@@ -194,6 +206,213 @@ def restore_version(collection: Collection, version: str) -> None:
     click.echo(f"The codebook is again what it was until {restored.until:%Y-%m-%d %H:%M} UTC.")
 
 
+@command.command("accept")
+@click.argument("recording", metavar="RECORDING")
+@click.argument("passage", metavar="PASSAGE")
+@click.argument("themes", metavar="KEY…", nargs=-1, required=True)
+@author_option
+@console.with_collection
+def accept_themes(
+    collection: Collection, recording: str, passage: str, themes: tuple[str, ...], author: str | None
+) -> None:
+    """Say that themes fit a PASSAGE of RECORDING: its number in `stories show`, or a moment such as 1:23."""
+    _say(collection, recording, passage, dict.fromkeys(themes, "accepted"), author)
+
+
+@command.command("reject")
+@click.argument("recording", metavar="RECORDING")
+@click.argument("passage", metavar="PASSAGE")
+@click.argument("themes", metavar="KEY…", nargs=-1, required=True)
+@author_option
+@console.with_collection
+def reject_themes(
+    collection: Collection, recording: str, passage: str, themes: tuple[str, ...], author: str | None
+) -> None:
+    """Say that themes do not fit a PASSAGE of RECORDING; they are not proposed for it again."""
+    _say(collection, recording, passage, dict.fromkeys(themes, "rejected"), author)
+
+
+@command.command("move")
+@click.argument("recording", metavar="RECORDING")
+@click.argument("passage", metavar="PASSAGE")
+@click.argument("source", metavar="FROM-KEY")
+@click.argument("target", metavar="TO-KEY")
+@author_option
+@console.with_collection
+def move_theme(
+    collection: Collection, recording: str, passage: str, source: str, target: str, author: str | None
+) -> None:
+    """Say that a PASSAGE of RECORDING speaks of another theme than the one it has."""
+    _say(collection, recording, passage, {source: "rejected", target: "accepted"}, author)
+
+
+@command.command("clear")
+@click.argument("recording", metavar="RECORDING")
+@click.argument("passage", metavar="PASSAGE")
+@click.argument("themes", metavar="KEY…", nargs=-1, required=True)
+@author_option
+@console.with_collection
+def clear_themes(
+    collection: Collection, recording: str, passage: str, themes: tuple[str, ...], author: str | None
+) -> None:
+    """Take back what was said of themes on a PASSAGE of RECORDING."""
+    _say(collection, recording, passage, dict.fromkeys(themes, None), author)
+
+
+@command.command("learn")
+@console.json_option
+@console.with_collection
+def learn_themes(collection: Collection, as_json: bool) -> None:
+    """Learn from what editors said: proposals before and after, and which passages have other themes now.
+
+    Agreement is F1: 1 when every accepted theme is proposed and no rejected one. Each story is judged by what was said
+    of the others.
+    """
+    found = learning.learn(collection)
+    if as_json:
+        console.print_json(asdict(found))
+        return
+    if not found.looked_at:
+        click.echo(
+            "Nobody has said of a passage yet which themes fit; `stories themes next` shows where to begin."
+        )
+    else:
+        click.echo(
+            f"{found.looked_at} of {found.passages} passages were looked at. "
+            f"Agreement by the codebook alone {found.before:.2f}, with what was learned {found.after:.2f}."
+        )
+        console.print_table(
+            ("theme", ">accepted", ">rejected", ">before", ">after"),
+            [
+                (one.theme, str(one.accepted), str(one.rejected), f"{one.before:.2f}", f"{one.after:.2f}")
+                for one in found.themes
+            ],
+        )
+    _show_lines("Other themes now:", [_changed(one) for one in found.changes])
+
+
+@command.command("next")
+@click.option("--most", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many to list.")
+@console.json_option
+@console.with_collection
+def next_passages(collection: Collection, most: int, as_json: bool) -> None:
+    """List the passages to look at next: those whose themes are least certain teach most."""
+    found = learning.next_looks(collection, most)
+    rows = [
+        {
+            "recording": one.passage.recording,
+            "passage": one.passage.ordinal + 1,
+            "start_ms": one.passage.start_ms,
+            "theme": one.theme,
+            "score": one.score,
+            "quote": one.passage.quote,
+        }
+        for one in found
+    ]
+    if as_json:
+        console.print_json(rows)
+        return
+    if not rows:
+        click.echo("There is nothing to look at: run `stories process` first, or everything was looked at.")
+    for one in found:
+        held = one.passage
+        click.echo(
+            f"{held.recording} {held.ordinal + 1} ({looks.clock(held.start_ms)})  {one.theme}? {one.score:.2f}"
+        )
+        click.echo(f"  {_quote(held.quote)}")
+
+
+@command.command("discover")
+@click.option("--add", "number", type=click.IntRange(min=1), help="Make candidate N a theme of the codebook.")
+@click.option("--name", help="The new theme's name; with --add.")
+@console.json_option
+@console.with_collection
+def discover_themes(collection: Collection, number: int | None, name: str | None, as_json: bool) -> None:
+    """List what the codebook misses: passages that no theme fits and that are alike, with terms and sentences.
+
+    --add N --name NAME puts one into the codebook, its typical sentences as examples.
+    """
+    if (number is None) != (name is None):
+        raise click.UsageError("--add N and --name NAME go together.")
+    found = learning.discover(collection)
+    if number is not None and name is not None:
+        _add_candidate(collection, found, number, name)
+        return
+    rows = [
+        {
+            "candidate": place,
+            "terms": one.terms,
+            "passages": [
+                {"recording": held.recording, "passage": held.ordinal + 1, "start_ms": held.start_ms}
+                for held in passages
+            ],
+            "sentences": learning.as_theme(one, passages, "", "").examples,
+        }
+        for place, (one, passages) in enumerate(found, 1)
+    ]
+    if as_json:
+        console.print_json(rows)
+        return
+    if not rows:
+        click.echo(
+            "No three passages without a theme are alike: the codebook misses nothing that keeps coming up."
+        )
+    for place, (one, passages) in enumerate(found, 1):
+        recordings = len({held.recording_id for held in passages})
+        click.echo(
+            f"{place}. {', '.join(one.terms) or '-'}  ({len(passages)} passages in {recordings} recordings)"
+        )
+        for sentence in learning.as_theme(one, passages, "", "").examples:
+            click.echo(f"   “{_quote(sentence)}”")
+    if rows:
+        click.echo("`stories themes discover --add N --name NAME` makes one a theme.")
+
+
+def _say(
+    collection: Collection,
+    recording: str,
+    passage: str,
+    says: Mapping[str, coding.State | None],
+    author: str | None,
+) -> None:
+    book = codebook.standing(collection).book
+    keys = {codebook.theme_key(book, theme): state for theme, state in says.items()}
+    coding.mark_passage(
+        collection,
+        lambda session: coding.find_passage(session, recording, passage),
+        keys,
+        author=author or config.author(),
+    )
+    told = {"accepted": "fits", "rejected": "does not fit", None: "nothing is said of it any more"}
+    for key, state in keys.items():
+        click.echo(f"{key}: {told[state]}")
+    _show_lines("Other themes now:", [_changed(one) for one in labelling.settle(collection).changes])
+
+
+def _add_candidate(
+    collection: Collection, found: Sequence[tuple[Candidate, list[Held]]], number: int, name: str
+) -> None:
+    if number > len(found):
+        raise NotFound(f"There is no candidate {number}; `stories themes discover` lists {len(found)}.")
+    before = codebook.standing(collection)
+    theme = learning.as_theme(*found[number - 1], "", " ".join(clean(name).split()))
+    incoming = Incoming(theme.name, examples=theme.examples, notes=theme.notes, parent_told=False)
+    after = changes.merged(before.book, [incoming], before.path, keep=True)
+    codebook.change(collection, before, after)
+    click.echo(f'"{theme.name}" is a theme now; describe it in {before.path}.')
+    _show_lines("Other themes now:", [_changed(one) for one in labelling.settle(collection).changes])
+
+
+def _changed(change: labelling.Change) -> str:
+    before, after = (", ".join(keys) or "none" for keys in (change.before, change.after))
+    where = f"{change.recording} {change.number} ({looks.clock(change.start_ms)})"
+    return f"{where}  {before} -> {after}: “{_quote(change.because)}”"
+
+
+def _quote(text: str) -> str:
+    return text if len(text) <= _QUOTE_CHARS else f"{text[: _QUOTE_CHARS - 1].rsplit(' ', 1)[0]}…"
+
+
 def _read(file: Path, before: Codebook) -> tuple[list[Incoming], list[str], ReadProject | None]:
     """The themes of a file, what was left out of it, and the whole project when it is one."""
     suffix = file.suffix.lower()
@@ -222,7 +441,7 @@ def _codings(
     incoming: Sequence[Incoming],
     before: Codebook,
     file: Path,
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[tuple[exchange.Coded, str]], list[str]]:
     """The project's codings on this collection that do not stand here already, and what could not be found."""
     if project is None:
         return [], []
@@ -231,7 +450,7 @@ def _codings(
     here = exchange.labels(collection)
     coded, problems = exchange.codings_of(collection, project.project)
     return [
-        {**asdict(one), "theme": by_guid[one.code]}
+        (one, by_guid[one.code])
         for one in coded
         if not _stands(here.get((one.recording_id, by_guid[one.code], one.first_word, one.last_word)), one)
     ], problems
@@ -268,7 +487,7 @@ def _show_changes(found: Sequence[Change], written: bool) -> None:
         click.echo("Nothing was written; say --yes to write it.")
 
 
-def _show_codings(coded: Sequence[dict[str, Any]], project: ReadProject | None) -> None:
+def _show_codings(coded: Sequence[dict[str, Any]], project: ReadProject | None, taken: int) -> None:
     if project is not None and not coded:
         click.echo("Every coding on this collection stands here already.")
     lines = [
@@ -276,7 +495,9 @@ def _show_codings(coded: Sequence[dict[str, Any]], project: ReadProject | None) 
         f"  {one['by'] or 'somebody'}"
         for one in coded
     ]
-    _show_lines("coded elsewhere, not here:", lines)
+    _show_lines("coded elsewhere, not here:" if not taken else "coded elsewhere, now here too:", lines)
+    if taken:
+        click.echo("`stories process` begins and ends passages where they were coded.")
 
 
 def _show_lines(heading: str, lines: Sequence[str]) -> None:

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from db import store
-from pipeline import editing, excerpts, mapping, persons
+from db import models, store
+from pipeline import coding, editing, excerpts, labelling, mapping, persons
 from pipeline.collection import Collection
 from pipeline.errors import EditConflict, EditError, NotFound
 from pipeline.looks import clock
@@ -75,6 +76,15 @@ async def approve_clip(request: Request) -> JSONResponse:
 async def reject_clip(request: Request) -> JSONResponse:
     """Say no to a clip."""
     return await run_in_threadpool(_reject, request)
+
+
+async def write_themes(request: Request) -> JSONResponse:
+    """Say of a passage which themes fit and which do not: theme -> accepted, rejected, or null to take it back."""
+    body = await _body(request, themes=dict)
+    for state in body["themes"].values():
+        if state not in ("accepted", "rejected", None):
+            raise EditError("A theme is accepted, rejected, or null: nothing is said of it.")
+    return await run_in_threadpool(_write_themes, request, body["themes"])
 
 
 def _retext(request: Request, text: str, revision: int, place: int) -> JSONResponse:
@@ -170,6 +180,21 @@ def _speaker_answer(request: Request) -> JSONResponse:
     )
 
 
+def _write_themes(request: Request, says: dict[str, coding.State | None]) -> JSONResponse:
+    collection, passage_id = _collection(request), request.path_params["passage_id"]
+
+    def find(session: Session) -> models.Passage:
+        return document.passage_row(session, passage_id)
+
+    coding.mark_passage(collection, find, says, author=request.app.state.author)
+    settled = labelling.settle(collection)
+    others = len({one.passage_id for one in settled.changes} - {passage_id})
+    learned = f" {others} other passages have other themes now." if others else ""
+    with collection.sessions() as session:
+        row = document.passage_row(session, passage_id).transcript
+        return JSONResponse({"passages": document.passage_list(session, row), "message": f"Saved.{learned}"})
+
+
 def _approve(request: Request) -> JSONResponse:
     slug = _open_clip(request)
     with _one_cut_at_a_time:
@@ -239,6 +264,7 @@ routes = [
         "/api/recordings/{recording_id:row}/speakers/{number:row}/confirm", confirm_speaker, methods=["POST"]
     ),
     Route("/api/transcripts/{transcript_id:row}/segments/{segment}", write_segment, methods=["PUT"]),
+    Route("/api/passages/{passage_id:row}/themes", write_themes, methods=["PUT"]),
     Route("/api/clips/{slug}/approve", approve_clip, methods=["POST"]),
     Route("/api/clips/{slug}/reject", reject_clip, methods=["POST"]),
 ]

@@ -71,6 +71,7 @@ def recording_document(session: Session, recording: models.Recording) -> Json:
         "speakers_uncertain": overview.doubt(session, recording),
         "transcript": row and transcript_head(row) | {"segments": [segment_json(item) for item in segments]},
         "passages": _passages(row, segments) if row else [],
+        "codebook": [_theme(theme) for theme in store.themes(session)],
         "clips": clip_list(session, recording, row, segments),
     }
 
@@ -168,23 +169,56 @@ def _theme(theme: models.Theme) -> Json:
     return {"key": theme.key, "name": theme.name, "colour": theme_colour(theme.colour, theme.position)}
 
 
+def passage_list(session: Session, row: models.Transcript) -> list[Json]:
+    """The passages of a transcript, in order, as they stand now."""
+    return _passages(row, mapping.current_transcript(session, row).segments)
+
+
+def passage_row(session: Session, passage_id: int) -> models.Passage:
+    """A passage's row, when its recording may be worked on.
+
+    Raises:
+        NotFound: when there is none of this number.
+        NotAllowed: when its story was withdrawn.
+    """
+    row = session.get(models.Passage, passage_id)
+    if row is None:
+        raise NotFound("The passages were found anew in the meantime; reload the page.")
+    transcript_row(session, row.transcript_id)
+    return row
+
+
 def _passages(row: models.Transcript, segments: Sequence[Segment]) -> list[Json]:
     places = _places(segments)
     return [
         {
+            "id": passage.id,
             "segments": _segment_range(passage, places, segments),
             "start_ms": passage.start_ms,
             "end_ms": passage.end_ms,
             "themes": [
-                _theme(scored.theme) | {"state": scored.state}
+                _theme(scored.theme)
+                | {"state": scored.state, "score": round(scored.score, 2), "why": _why(scored, passage)}
                 for scored in passage.themes
                 if scored.state in SHOWN_THEMES
             ],
-            "nearest": None if not passage.unsure or not passage.themes else _theme(passage.themes[0].theme),
+            "nearest": _nearest_theme(passage),
         }
         for passage in row.passages
         if segments
     ]
+
+
+def _nearest_theme(passage: models.Passage) -> Json | None:
+    """The best theme of a passage that none is proposed for; one that an editor rejected is no candidate."""
+    left = [one for one in passage.themes if one.state == "scored"]
+    return _theme(left[0].theme) if passage.unsure and left else None
+
+
+def _why(scored: models.PassageTheme, passage: models.Passage) -> list[str]:
+    """The sentences that weighed most."""
+    said = {first: text for first, _, _, _, text in passage.sentences}
+    return [said[first] for first, *_ in scored.why if first in said]
 
 
 def _places(segments: Sequence[Segment]) -> dict[str, int]:

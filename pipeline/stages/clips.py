@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from db import models, store
-from pipeline import excerpts, mapping
+from pipeline import excerpts, labelling, mapping
 from pipeline.fingerprint import fingerprint
 from pipeline.stages import Progress, Work, Write
 from transcripts.clips import propose
 from transcripts.model import ClipProposal, Passage, ThemeScore, Transcript
 from transcripts.span import Span
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,14 @@ class Clips:
     name: str = "clips"
 
     def fingerprint(self, work: Work, upstream: str) -> str:
-        """Of the bounds of a clip, of who tells, and of what an editor gave to other speakers."""
+        """Of the bounds of a clip, of who tells, of what an editor gave to other speakers, and of the themes."""
         return fingerprint(
-            self.name, VERSION, upstream, work.collection.settings.clips.model_dump(), *_who_says_what(work)
+            self.name,
+            VERSION,
+            upstream,
+            work.collection.settings.clips.model_dump(),
+            *_who_says_what(work),
+            _themes(work),
         )
 
     def intact(self, work: Work) -> bool:
@@ -74,11 +79,30 @@ def _passages(row: models.Transcript, transcript: Transcript) -> tuple[Passage, 
         Passage(
             segments=excerpts.segments_between(transcript, passage.first_word, passage.last_word),
             scores=tuple(ThemeScore(score.theme.key, score.score) for score in passage.themes),
-            unsure=passage.unsure,
+            proposed=_shown(passage),
         )
         for passage in row.passages
     )
     return tuple(passage for passage in found if passage.segments)
+
+
+def _shown(passage: models.Passage) -> tuple[str, ...]:
+    """The themes of a passage, an editor's word before the machine's, then the better score."""
+    wanted = [one for one in passage.themes if one.state in labelling.SHOWN]
+    wanted.sort(key=lambda one: (one.state != "accepted", -one.score))
+    return tuple(one.theme.key for one in wanted)
+
+
+def _themes(work: Work) -> list[tuple[str, str, str, float]]:
+    """The theme that a clip of each passage would have, and how well it fits."""
+    with work.collection.sessions() as session:
+        row = store.current_transcript(session, work.recording_id)
+        found = []
+        for passage in row.passages if row else ():
+            theme = next(iter(_shown(passage)), "")
+            score = next((one.score for one in passage.themes if one.theme.key == theme), 0.0)
+            found.append((passage.first_word, passage.last_word, theme, score))
+        return found
 
 
 def _replace_proposals(session: Session, work: Work, proposals: tuple[ClipProposal, ...]) -> None:

@@ -18,7 +18,7 @@ from lxml import etree
 from pyrefiqda import RefiProject
 
 from db import models, store
-from pipeline import codebook, editing, exchange, mapping
+from pipeline import codebook, coding, editing, exchange, mapping
 from pipeline.cli import stories
 from pipeline.collection import Collection
 from transcripts.formats.refi import Coding, Project, Selection, Source, User, guid
@@ -138,6 +138,10 @@ def recorded(
                 ],
             )
         )
+        session.flush()
+        for key, state in states.items():
+            if state != "proposed":
+                coding.write(session, [coding.on_passage(row.passages[-1], key, state)], "Ruth")
     return recording
 
 
@@ -149,9 +153,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "themes.yaml").write_text(CODEBOOK)
     collection = Collection.open(root)
     with collection.sessions.begin() as session:
-        from pipeline.stages.themes import sync_codebook
-
-        sync_codebook(session, codebook.standing(collection).book)
+        codebook.sync(session, codebook.standing(collection).book)
         margaret = story("Margaret Ross", "A garden", "public")
         recorded(
             *(collection, session, "margaret.mp4", "a", margaret, MARGARET),
@@ -268,7 +270,7 @@ def test_every_word_and_selection_is_exact_to_the_character_and_the_millisecond(
     for selection in (coded, heard):
         assert [(names[one.code], users[one.user or ""]) for one in selection.codings] == [
             ("Kindness", "stories"),
-            ("Being known", "editors"),
+            ("Being known", "Ruth"),
         ]
 
 
@@ -436,7 +438,7 @@ def imported(collection: Collection, path: Path, *more: str) -> dict[str, list[d
 
 def test_our_own_project_changes_nothing(collection: Collection, tmp_path: Path) -> None:
     said = imported(collection, exported(collection, tmp_path), "--yes")
-    assert said == {"changes": [], "left_out": [], "codings": [], "written": False}
+    assert said == {"changes": [], "left_out": [], "codings": [], "written": False, "codings_written": 0}
     assert (collection.root / "themes.yaml").read_text() == CODEBOOK
 
 

@@ -140,7 +140,7 @@ def test_a_codebook_goes_out_and_comes_back(collection: Collection, tmp_path: Pa
     file = tmp_path / f"codes{suffix}"
     assert said(collection, "export", file) == f"{file}  2 themes\n"
     assert json.loads(said(collection, "import", file, "--json", "--yes")) == {
-        "changes": [], "left_out": [], "codings": [], "written": False
+        "changes": [], "left_out": [], "codings": [], "written": False, "codings_written": 0
     }  # fmt: skip
     data = file.read_text()
     file.write_text(data.replace("At work", "Elsewhere").replace("Small things", "Big things"))

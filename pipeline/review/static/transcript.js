@@ -69,6 +69,18 @@ export class Transcript extends EventTarget {
     }
   }
 
+  // The element of a passage, when it has sentences of its own.
+  section({ id }) {
+    return this.root.querySelector(`.passage[data-passage="${id}"]`);
+  }
+
+  // Lays the same sentences out in other passages; one that is being edited stays so.
+  regroup() {
+    const focused = document.activeElement;
+    this.root.replaceChildren(...this.#passages());
+    if (focused?.isConnected) focused.focus({ preventScroll: true });
+  }
+
   markClips(clips) {
     for (const mark of this.root.querySelectorAll(".clip-mark")) mark.remove();
     for (const element of this.elements) delete element.dataset.clip;
@@ -168,9 +180,14 @@ export class Transcript extends EventTarget {
     for (let place = first; place <= last; place += 1) {
       const { speaker } = this.segments[place];
       if (place === first || speaker !== this.segments[place - 1].speaker) turns.push(this.#turn(place));
-      turns.at(-1).append(this.#segment(place));
+      turns.at(-1).append(this.elements[place] ?? this.#segment(place));
     }
-    return h("section", { class: "passage", colour: passage?.themes[0]?.colour }, h("div", { class: "turns" }, turns), margin(passage));
+    return h(
+      "section",
+      { class: "passage", data: passage && { passage: passage.id } },
+      h("div", { class: "turns" }, turns),
+      h("aside", { class: "margin", "aria-label": passage && "Themes of this passage" }),
+    );
   }
 
   #turn(place) {
@@ -228,15 +245,4 @@ function words(segment) {
       h("span", { class: unsure ? "word unsure" : "word", title: unsure && "The recogniser was not sure of this word" }, shown),
     ];
   });
-}
-
-function margin(passage) {
-  const note = h("aside", { class: "margin", "aria-label": "Themes of this passage" });
-  for (const theme of passage?.themes ?? []) {
-    note.append(h("span", { class: `theme ${theme.state}`, colour: theme.colour }, theme.name));
-  }
-  if (passage?.nearest && !passage.themes.length) {
-    note.append(h("span", { class: "theme unsure", title: "No theme fits well enough to be proposed" }, `perhaps ${passage.nearest.name}`));
-  }
-  return note;
 }

@@ -21,6 +21,11 @@ export class Waveform {
     if (held.renditions.waveform) this.#load(held.renditions.waveform.url);
   }
 
+  recolour(passages) {
+    this.passages = passages;
+    this.#again();
+  }
+
   draw(nowMs) {
     this.nowMs = nowMs;
     const { clientWidth: width, clientHeight: height } = this.canvas;
