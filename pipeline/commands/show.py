@@ -106,17 +106,42 @@ def _facts(session: Session, recording: models.Recording) -> dict[str, Any]:
 def _passages(row: models.Transcript | None) -> list[dict[str, Any]]:
     return [
         {
+            "number": passage.ordinal + 1,
             "start_ms": passage.start_ms,
             "end_ms": passage.end_ms,
             "unsure": passage.unsure,
             "themes": [
-                {"theme": score.theme.key, "score": round(score.score, 3), "state": score.state}
+                {
+                    "theme": score.theme.key,
+                    "score": round(score.score, 3),
+                    "state": score.state,
+                    "why": [
+                        {"sentence": said[first], "share": share}
+                        for first, _, share in score.why
+                        if first in said
+                    ],
+                }
                 for score in passage.themes
             ],
             "quote": passage.quote,
         }
         for passage in (row.passages if row else ())
+        for said in [{first: text for first, _, _, _, text in passage.sentences}]
     ]
+
+
+def _themes(passage: dict[str, Any]) -> str:
+    """The themes that a passage has, an editor's marked; the nearest one where none is proposed."""
+    told = {"accepted": " (accepted)", "proposed": ""}
+    shown = [
+        f"{one['theme']} {one['score']:.2f}{told[one['state']]}"
+        for one in passage["themes"]
+        if one["state"] in told
+    ]
+    near = next((one for one in passage["themes"] if one["state"] == "scored"), None)
+    if shown or near is None:
+        return ", ".join(shown) or "unsure"
+    return f"unsure, perhaps {near['theme']} {near['score']:.2f}"
 
 
 def _show(facts: dict[str, Any]) -> None:
@@ -151,10 +176,8 @@ def _show(facts: dict[str, Any]) -> None:
         click.echo(f"  {looks.clock(segment['start_ms']):>8}  {segment['text']}")
     click.echo("\nPassages")
     for passage in facts["passages"]:
-        themes = [f"{item['theme']} {item['score']:.2f}" for item in passage["themes"][:3]]
-        sure = "unsure: " if passage["unsure"] else ""
         span = f"{looks.clock(passage['start_ms']):>8} to {looks.clock(passage['end_ms'])}"
-        click.echo(f"  {span}  {sure}{', '.join(themes)}")
+        click.echo(f"  {passage['number']:>3}  {span}  {_themes(passage)}")
     click.echo("\nClips")
     for clip in facts["clips"]:
         click.echo(

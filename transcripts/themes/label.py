@@ -42,6 +42,8 @@ _SHARPNESS = 0.1
 """The smaller, the more a passage's best sentence counts."""
 _STIFFNESS, _FEW = 0.1, 10
 """How much is held against each step away from the codebook; with so few passages looked at, twice as much."""
+_EVERYWHERE = 2.0
+"""The same against a step that would change every passage alike."""
 _RARE_COUNTS = 4.0
 """A theme fits few of the passages looked at: those count so much more, at most."""
 
@@ -211,16 +213,14 @@ def _learned(wholes: Vectors, logits: Scores, key: str, judged: Sequence[Judged]
     rows, start = wholes[places].astype(float), logits[places]
     few = min(_RARE_COUNTS, max(1.0, (1 - fits).sum() / max(fits.sum(), 1)))
     counts = np.where(fits > 0, few, 1.0)
-    stiffness = _STIFFNESS * (1 + _FEW / len(known))
+    held = 1 + _FEW / len(known)
+    stiffness = held * np.append(np.full(rows.shape[1], _STIFFNESS), _EVERYWHERE)
 
     def loss(weights: Scores) -> tuple[float, Scores]:
         outcome = start + rows @ weights[:-1] + weights[-1]
         wrong = counts * (_sigmoid(outcome) - fits)
-        value = (counts * (np.logaddexp(0, outcome) - fits * outcome)).sum()
-        value += stiffness / 2 * weights[:-1] @ weights[:-1] + weights[-1] ** 2
-        return float(value), np.append(
-            rows.T @ wrong + stiffness * weights[:-1], wrong.sum() + 2 * weights[-1]
-        )
+        value = (counts * (np.logaddexp(0, outcome) - fits * outcome)).sum() + stiffness @ weights**2 / 2
+        return float(value), np.append(rows.T @ wrong, wrong.sum()) + stiffness * weights
 
     found = minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B")
     weights: Scores = found.x
