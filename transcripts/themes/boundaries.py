@@ -44,7 +44,7 @@ WRITTEN = Grain(block_words=1, min_blocks=3, doubt=4.0, price=4.0)
 STORY = Grain(block_words=1, min_blocks=3, doubt=10.0, price=5.0, turn=0.15)
 """For stories of some minutes, in which a theme lasts five to fifteen sentences."""
 
-MEETING = Grain(block_words=25, min_blocks=4, doubt=10.0, price=4.0, turn=0.15)
+MEETING = Grain(block_words=12, min_blocks=5, doubt=20.0, price=5.0, turn=0.15)
 """For long interviews and meetings, in which people come back to their subject by detours."""
 
 STORY_WORDS = 1500
