@@ -1,12 +1,12 @@
 """Documents put together as Choi did, from editorials instead of the Brown corpus.
 
-Choi (2000, "Advances in domain independent linear text segmentation"): a document is ten segments, each the first n
-sentences of a randomly chosen text; n is drawn from 3 to 11 (400 documents of 700), 3 to 5, 6 to 8 and 9 to 11 (100
-each). Brown is not to be had from a package registry. What is read instead: 500 opinion pieces of the New York Times,
-cut into sentences, that Hutto & Gilbert (2014, "VADER") published for another purpose with the package vaderSentiment
-(its source, 2.4 MB; pip fetches it once, its digest is checked, and nothing of it is installed). The 228 pieces of eleven
-sentences or more are used, every second one for development, the others for the test. Within a document no piece comes
-twice.
+Choi (2000, "Advances in domain independent linear text segmentation"): a document is ten segments, each the
+first n sentences of a randomly chosen text; n is drawn from 3 to 11 (400 documents of 700), 3 to 5, 6 to 8 and
+9 to 11 (100 each). Brown is not to be had from a package registry. What is read instead: 500 opinion pieces of
+the New York Times, cut into sentences, that Hutto & Gilbert (2014, "VADER") published for another purpose with
+the package vaderSentiment (its source, 2.4 MB; pip fetches it once, its digest is checked, and nothing of it is
+installed). The 228 pieces of eleven sentences or more are used, every second one for development, the others
+for the test. Within a document no piece comes twice.
 
 What is on every machine (docstrings, licences, Python's own topics) was tried and left: it is all about software, and
 its paragraphs are lists of functions rather than texts.
