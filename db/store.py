@@ -29,6 +29,9 @@ from db.models import (
     now,
 )
 
+SHOWN = ("proposed", "accepted")
+"""The states of a theme that a passage is shown to have."""
+
 LIST_AUTHOR = "corrections.txt"
 """Who stands in the journal for what the correction list changed."""
 

@@ -25,7 +25,6 @@ from transcripts.themes.codebook import Codebook, near
 from transcripts.themes.rewriting import rewritten
 
 _MOMENT = "%Y%m%dT%H%M%S%fZ"
-_LABELLED = ("proposed", "accepted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def passages_by_theme(collection: Collection) -> dict[str, int]:
         .join(models.PassageTheme, models.PassageTheme.theme_id == models.Theme.id)
         .join(models.Passage, models.Passage.id == models.PassageTheme.passage_id)
         .join(models.Transcript, models.Transcript.id == models.Passage.transcript_id)
-        .where(models.Transcript.current.is_(True), models.PassageTheme.state.in_(_LABELLED))
+        .where(models.Transcript.current.is_(True), models.PassageTheme.state.in_(store.SHOWN))
         .group_by(models.Theme.key)
     )
     with collection.sessions() as session:

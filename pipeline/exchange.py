@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from db import models, store
 from media.files import atomic_path
-from pipeline import codebook, coding, mapping, overview
+from pipeline import codebook, coding, looks, mapping, overview
 from pipeline.collection import Collection
 from pipeline.gate import Decision, Purpose, decide
 from transcripts.formats.places import LaidOut, Place, lay_out
@@ -247,7 +247,7 @@ class _Making:
                     guid=_selection(recording, row, span.first.word, span.last.word, "text"),
                     first=_point(recording, row, span.first.word, "start"),
                     last=_point(recording, row, span.last.word, "end"),
-                    name=_short(span.quote),
+                    name=looks.shortened(span.quote, _NAME_CHARS),
                     description=span.described,
                     codings=_codings(recording, row, span, "text", created),
                     user=MACHINE.guid,
@@ -263,7 +263,7 @@ class _Making:
                 guid=_selection(recording, row, span.first.word, span.last.word, "media"),
                 start=span.start_ms,
                 end=span.end_ms,
-                name=_short(span.quote),
+                name=looks.shortened(span.quote, _NAME_CHARS),
                 description=span.described,
                 codings=_codings(recording, row, span, "media", created),
                 user=MACHINE.guid,
@@ -439,7 +439,7 @@ class _Reading:
         name = overview.name_of(recording)
         if edges is None and selection.codings:
             self.problems.append(
-                f'{name}: the words of "{_short(selection.name) or selection.guid}" are not there'
+                f'{name}: the words of "{looks.shortened(selection.name, _NAME_CHARS) or selection.guid}" are not there'
             )
         if edges is None:
             return
@@ -632,10 +632,6 @@ def _file_name(recording: models.Recording, suffix: str, decision: Decision) -> 
 
 def _stem(name: str) -> str:
     return Path(name).stem.casefold()
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _NAME_CHARS else f"{text[: _NAME_CHARS - 1].rsplit(' ', 1)[0]}…"
 
 
 def _seconds(moment: datetime) -> datetime:

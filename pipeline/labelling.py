@@ -27,7 +27,6 @@ from transcripts.themes.embed import CachedEmbedder, SentenceEmbedder, Vectors, 
 from transcripts.themes.label import Judged, Labelled, labelled, split_vectors
 
 VERSION = 1
-SHOWN = ("proposed", "accepted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +249,7 @@ def _write(session: Session, desk: Desk, rows: list[dict[str, Any]]) -> None:
                 for row in written
             ],
         )
-    shown = {row["passage"] for row in written if row["state"] in SHOWN}
+    shown = {row["passage"] for row in written if row["state"] in store.SHOWN}
     session.execute(
         update(models.Passage),
         [{"id": one, "unsure": one not in shown} for one in sorted(passages)],
@@ -263,7 +262,7 @@ def _passages(session: Session) -> tuple[Held, ...]:
     states = select(models.PassageTheme.passage_id, models.Theme.key).join(
         models.Theme, models.Theme.id == models.PassageTheme.theme_id
     )
-    for passage_id, key in session.execute(states.where(models.PassageTheme.state.in_(SHOWN))):
+    for passage_id, key in session.execute(states.where(models.PassageTheme.state.in_(store.SHOWN))):
         shown[passage_id].add(key)
     found: list[Held] = []
     for recording in store.recordings(session):

@@ -47,6 +47,15 @@ def spoken_duration(time_ms: int) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def shortened(text: str, most: int) -> str:
+    """The text in at most so many letters, cut between words.
+
+    >>> shortened("We lost eight people", 20), shortened("We lost eight people", 16)
+    ('We lost eight people', 'We lost eight…')
+    """
+    return text if len(text) <= most else f"{text[: most - 1].rsplit(' ', 1)[0]}…"
+
+
 def theme_colour(colour: str | None, position: int) -> str:
     """The theme's own colour when it is a plain hexadecimal one, else one by its place in the codebook.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -206,35 +206,41 @@ def restore_version(collection: Collection, version: str) -> None:
     click.echo(f"The codebook is again what it was until {restored.until:%Y-%m-%d %H:%M} UTC.")
 
 
-@command.command("accept")
-@click.argument("recording", metavar="RECORDING")
-@click.argument("passage", metavar="PASSAGE")
-@click.argument("themes", metavar="KEY…", nargs=-1, required=True)
-@author_option
-@console.with_collection
-def accept_themes(
-    collection: Collection, recording: str, passage: str, themes: tuple[str, ...], author: str | None
-) -> None:
-    """Say that themes fit a PASSAGE of RECORDING: its number in `stories show`, or a moment such as 1:23."""
-    _say(collection, recording, passage, dict.fromkeys(themes, "accepted"), author)
+def of_passage(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The arguments that name a passage."""
+    function = click.argument("passage", metavar="PASSAGE")(function)
+    return click.argument("recording", metavar="RECORDING")(function)
 
 
-@command.command("reject")
-@click.argument("recording", metavar="RECORDING")
-@click.argument("passage", metavar="PASSAGE")
-@click.argument("themes", metavar="KEY…", nargs=-1, required=True)
-@author_option
-@console.with_collection
-def reject_themes(
-    collection: Collection, recording: str, passage: str, themes: tuple[str, ...], author: str | None
-) -> None:
-    """Say that themes do not fit a PASSAGE of RECORDING; they are not proposed for it again."""
-    _say(collection, recording, passage, dict.fromkeys(themes, "rejected"), author)
+def _saying(name: str, state: coding.State | None, told: str) -> None:
+    """A command that says this of themes on a passage."""
+
+    @command.command(name, help=told)
+    @of_passage
+    @click.argument("themes", metavar="KEY…", nargs=-1, required=True)
+    @author_option
+    @console.with_collection
+    def say(
+        collection: Collection, recording: str, passage: str, themes: tuple[str, ...], author: str | None
+    ) -> None:
+        _say(collection, recording, passage, dict.fromkeys(themes, state), author)
+
+
+_saying(
+    "accept",
+    "accepted",
+    "Say that themes fit a PASSAGE of RECORDING: its number in `stories show`, or a moment such as 1:23.",
+)
+_saying(
+    "reject",
+    "rejected",
+    "Say that themes do not fit a PASSAGE of RECORDING; they are not proposed for it again.",
+)
+_saying("clear", None, "Take back what was said of themes on a PASSAGE of RECORDING.")
 
 
 @command.command("move")
-@click.argument("recording", metavar="RECORDING")
-@click.argument("passage", metavar="PASSAGE")
+@of_passage
 @click.argument("source", metavar="FROM-KEY")
 @click.argument("target", metavar="TO-KEY")
 @author_option
@@ -244,19 +250,6 @@ def move_theme(
 ) -> None:
     """Say that a PASSAGE of RECORDING speaks of another theme than the one it has."""
     _say(collection, recording, passage, {source: "rejected", target: "accepted"}, author)
-
-
-@command.command("clear")
-@click.argument("recording", metavar="RECORDING")
-@click.argument("passage", metavar="PASSAGE")
-@click.argument("themes", metavar="KEY…", nargs=-1, required=True)
-@author_option
-@console.with_collection
-def clear_themes(
-    collection: Collection, recording: str, passage: str, themes: tuple[str, ...], author: str | None
-) -> None:
-    """Take back what was said of themes on a PASSAGE of RECORDING."""
-    _say(collection, recording, passage, dict.fromkeys(themes, None), author)
 
 
 @command.command("learn")
@@ -319,7 +312,7 @@ def next_passages(collection: Collection, most: int, as_json: bool) -> None:
         click.echo(
             f"{held.recording} {held.ordinal + 1} ({looks.clock(held.start_ms)})  {one.theme}? {one.score:.2f}"
         )
-        click.echo(f"  {_quote(held.quote)}")
+        click.echo(f"  {looks.shortened(held.quote, _QUOTE_CHARS)}")
 
 
 @command.command("discover")
@@ -363,7 +356,7 @@ def discover_themes(collection: Collection, number: int | None, name: str | None
             f"{place}. {', '.join(one.terms) or '-'}  ({len(passages)} passages in {recordings} recordings)"
         )
         for sentence in learning.as_theme(one, passages, "", "").examples:
-            click.echo(f"   “{_quote(sentence)}”")
+            click.echo(f"   “{looks.shortened(sentence, _QUOTE_CHARS)}”")
     if rows:
         click.echo("`stories themes discover --add N --name NAME` makes one a theme.")
 
@@ -406,11 +399,7 @@ def _add_candidate(
 def _changed(change: labelling.Change) -> str:
     before, after = (", ".join(keys) or "none" for keys in (change.before, change.after))
     where = f"{change.recording} {change.number} ({looks.clock(change.start_ms)})"
-    return f"{where}  {before} -> {after}: “{_quote(change.because)}”"
-
-
-def _quote(text: str) -> str:
-    return text if len(text) <= _QUOTE_CHARS else f"{text[: _QUOTE_CHARS - 1].rsplit(' ', 1)[0]}…"
+    return f"{where}  {before} -> {after}: “{looks.shortened(change.because, _QUOTE_CHARS)}”"
 
 
 def _read(file: Path, before: Codebook) -> tuple[list[Incoming], list[str], ReadProject | None]:

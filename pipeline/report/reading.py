@@ -12,8 +12,6 @@ from db import models, store
 from pipeline import looks
 from pipeline.report.audience import Story
 
-_STATES = ("accepted", "proposed")
-
 
 @dataclass(frozen=True, slots=True)
 class Theme:
@@ -76,7 +74,7 @@ def theme_marks(session: Session) -> list[Mark]:
         .where(
             models.Recording.story_id.is_not(None),
             models.Transcript.current.is_(True),
-            models.PassageTheme.state.in_(_STATES),
+            models.PassageTheme.state.in_(store.SHOWN),
             models.Theme.retired.is_(False),
         )
         .order_by(models.Recording.id, models.Passage.ordinal, models.Theme.position)

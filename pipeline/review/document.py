@@ -22,7 +22,6 @@ from pipeline.review import listing
 from transcripts.model import Segment
 
 Json = dict[str, Any]
-SHOWN_THEMES = frozenset({"proposed", "accepted"})
 
 
 def recording_of(session: Session, recording_id: int) -> models.Recording:
@@ -200,7 +199,7 @@ def _passages(row: models.Transcript, segments: Sequence[Segment]) -> list[Json]
                 _theme(scored.theme)
                 | {"state": scored.state, "score": round(scored.score, 2), "why": _why(scored, passage)}
                 for scored in passage.themes
-                if scored.state in SHOWN_THEMES
+                if scored.state in store.SHOWN
             ],
             "nearest": _nearest_theme(passage),
         }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from db import models, store
-from pipeline import excerpts, labelling, mapping
+from pipeline import excerpts, mapping
 from pipeline.fingerprint import fingerprint
 from pipeline.stages import Progress, Work, Write
 from transcripts.clips import propose
@@ -88,7 +88,7 @@ def _passages(row: models.Transcript, transcript: Transcript) -> tuple[Passage, 
 
 def _shown(passage: models.Passage) -> tuple[str, ...]:
     """The themes of a passage, an editor's word before the machine's, then the better score."""
-    wanted = [one for one in passage.themes if one.state in labelling.SHOWN]
+    wanted = [one for one in passage.themes if one.state in store.SHOWN]
     wanted.sort(key=lambda one: (one.state != "accepted", -one.score))
     return tuple(one.theme.key for one in wanted)
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import select
 
 from db import models
 from pipeline.collection import Collection
-from pipeline.review.app import create_app
-from tests.browser.test_review import edits, opened, until
-from tests.samples.review_collection import copy_collection, make_collection, write_codebook
+from tests.browser.test_review import address, collection, edits, opened, until
+from tests.samples.review_collection import make_collection, write_codebook
 
 pytestmark = pytest.mark.browser
+__all__ = ["address", "collection"]
 
 SAVED_MS = 30_000
 """The sentence model may have to be read first."""
@@ -29,27 +26,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     collection = make_collection(tmp_path_factory.mktemp("review") / "collection")
     write_codebook(collection)
     return collection.root
-
-
-@pytest.fixture
-def collection(made: Path, tmp_path: Path) -> Collection:
-    return copy_collection(made, tmp_path / "collection")
-
-
-@pytest.fixture
-def address(collection: Collection) -> Iterator[str]:
-    config = uvicorn.Config(
-        create_app(collection, author="ailsa"), port=0, lifespan="off", log_level="warning"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
 
 
 @pytest.fixture
