@@ -22,6 +22,7 @@ from db import models, store
 from pipeline import codebook, overview
 from pipeline.collection import Collection
 from pipeline.fingerprint import fingerprint
+from transcripts.span import Span
 from transcripts.themes.codebook import Codebook
 from transcripts.themes.embed import CachedEmbedder, SentenceEmbedder, Vectors, load
 from transcripts.themes.label import Judged, Labelled, labelled, split_vectors
@@ -91,11 +92,16 @@ class Settled:
 class Desk:
     """All passages of the collection, what was said of them, and the codebook."""
 
+    collection: Collection
     book: Codebook
-    embedder: SentenceEmbedder
     passages: tuple[Held, ...]
     said: dict[int, list[Said]]
     """By recording, oldest first."""
+
+    @cached_property
+    def embedder(self) -> SentenceEmbedder:
+        """The sentence model, loaded only when something is to be weighed."""
+        return embedder_of(self.collection)
 
     @cached_property
     def vectors(self) -> list[Vectors]:
@@ -124,14 +130,14 @@ class Desk:
         """The passages' scores."""
         return labelled(self.vectors, self.book, self.embedder, judged)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Of everything that the proposals follow from."""
         return fingerprint(
             "labelling",
             VERSION,
             self.book.fingerprint,
-            self.embedder.name,
+            self.collection.settings.themes.embeddings,
             [(one.id, one.quote) for one in self.passages],
             [
                 (recording, one.theme, one.accepted, one.start_ms, one.end_ms)
@@ -155,12 +161,11 @@ def desk_of(collection: Collection) -> Desk:
 
     Raises:
         CodebookError: themes.yaml is no codebook.
-        EmbeddingsUnavailable: the sentence model is not installed.
     """
     book = codebook.standing(collection).book
     with collection.sessions() as session:
         passages, said = _passages(session), _said(session)
-    return Desk(book, embedder_of(collection), passages, said)
+    return Desk(collection, book, passages, said)
 
 
 def settle(collection: Collection) -> Settled:
@@ -308,9 +313,10 @@ def _said(session: Session) -> dict[int, list[Said]]:
 def _laid(passage: Held, said: Sequence[Said]) -> dict[str, bool]:
     """What was said of at least half of a passage; of one theme, what was said of words most like the passage's."""
     found: dict[str, tuple[float, bool]] = {}
+    span = Span(passage.start_ms, passage.end_ms)
     for one in said:
-        shared = min(one.end_ms, passage.end_ms) - max(one.start_ms, passage.start_ms)
-        if shared <= 0 or 2 * shared < passage.end_ms - passage.start_ms:
+        shared = span.overlap_ms(Span(one.start_ms, one.end_ms))
+        if shared <= 0 or 2 * shared < span.duration_ms:
             continue
         likeness = shared / (max(one.end_ms, passage.end_ms) - min(one.start_ms, passage.start_ms))
         if likeness >= found.get(one.theme, (0.0, False))[0]:

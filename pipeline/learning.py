@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
 from pipeline import labelling
 from pipeline.collection import Collection
 from pipeline.labelling import Change, Desk, Held
+from pipeline.turns import in_turn
 from transcripts.themes.codebook import Theme
 from transcripts.themes.discovery import Candidate, candidates
 from transcripts.themes.label import Labelled
@@ -110,12 +110,7 @@ def next_looks(collection: Collection, most: int = 10) -> list[Look]:
                 Look(passage, desk.book.themes[theme].key, round(float(found.scores[place, theme]), 2))
             )
     looks.sort(key=lambda look: (abs(look.score - 0.5), look.passage.id))
-    turn: Counter[int] = Counter()
-    order = []
-    for look in looks:
-        order.append((turn[look.passage.recording_id], look))
-        turn[look.passage.recording_id] += 1
-    return [look for _, look in islice(sorted(order, key=lambda one: one[0]), most)]
+    return in_turn(looks, of=lambda look: look.passage.recording_id)[:most]
 
 
 def discover(collection: Collection) -> list[tuple[Candidate, list[Held]]]:

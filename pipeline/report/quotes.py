@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +15,7 @@ from pipeline.gate import decide
 from pipeline.report.audience import PURPOSES, Audience, treatment
 from pipeline.report.figures import Crossed
 from pipeline.report.reading import Mark
+from pipeline.turns import in_turn
 from transcripts.formats.places import LaidOut, Place
 
 MOST = 4
@@ -80,12 +81,7 @@ def word(
 
 def _in_turn(marks: Iterable[Mark]) -> list[Mark]:
     best = sorted(marks, key=lambda mark: (not mark.accepted, -mark.score, mark.recording, mark.start_ms))
-    turns: Counter[int] = Counter()
-    turn = []
-    for mark in best:
-        turn.append((turns[mark.story], mark))
-        turns[mark.story] += 1
-    return [mark for _, mark in sorted(turn, key=lambda one: one[0])]
+    return in_turn(best, of=lambda mark: mark.story)
 
 
 def _laid_out(session: Session, recording_id: int, audience: Audience) -> LaidOut | None:

@@ -53,11 +53,10 @@ class Themes:
         """Whether passages begin and end where editors' codings do."""
         with work.collection.sessions() as session:
             row = store.current_transcript(session, work.recording_id)
-            if row is None or not coding.of_recording(session, work.recording_id):
+            said = coding.of_recording(session, work.recording_id)
+            if row is None or not said:
                 return True
-            here = [
-                one for one in coding.of_recording(session, work.recording_id) if one.transcript_id == row.id
-            ]
+            here = [one for one in said if one.transcript_id == row.id]
             transcript = mapping.current_transcript(session, row)
             cut = {passage.first_word for passage in row.passages}
             edges = _cuts(transcript, here).edges

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
 
 from db import models
 from pipeline.collection import Collection
-from tests.browser.test_review import address, collection, edits, opened, until
+from tests.browser.test_review import address, collection, edits, opened, page, until
 from tests.samples.review_collection import make_collection, write_codebook
 
 pytestmark = pytest.mark.browser
-__all__ = ["address", "collection"]
+__all__ = ["address", "collection", "page"]
 
 SAVED_MS = 30_000
 """The sentence model may have to be read first."""
@@ -26,17 +25,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     collection = make_collection(tmp_path_factory.mktemp("review") / "collection")
     write_codebook(collection)
     return collection.root
-
-
-@pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    context = browser.new_context(base_url=address, viewport={"width": 1360, "height": 900})
-    page = context.new_page()
-    troubles: list[str] = []
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    yield page
-    context.close()
-    assert troubles == []
 
 
 def margin(page: Page, place: int) -> Locator:
