@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from whisper.model import ModelDimensions as Dimensions
 from whisper.model import MultiHeadAttention, Whisper, sinusoids
 
+from tools.checkpoint.speech import tokenizer
 from tools.checkpoint.windows import IGNORED, STATES, TEXT_CONTEXT, Batch, Vocabulary
 
 FULL_VOCABULARY = 51864  # of openai-whisper's English models
@@ -275,8 +276,7 @@ def export(network: Network, vocabulary: Vocabulary, path: Path) -> None:
     """
     weights = {name: value.detach().cpu().half() for name, value in network.whisper.state_dict().items()}
     compact = weights["decoder.token_embedding.weight"]
-    full = torch.zeros(FULL_VOCABULARY, compact.shape[1], dtype=torch.float16)
-    full[:, 0] = UNUSED_LOGIT / PINNED
+    full = _unused(compact).repeat(FULL_VOCABULARY, 1)
     full[torch.tensor(vocabulary.tokens)] = compact[: len(vocabulary.tokens)]
     weights["decoder.token_embedding.weight"] = full
     dimensions = {**network.whisper.dims.__dict__, "n_vocab": FULL_VOCABULARY}
@@ -289,3 +289,42 @@ def export(network: Network, vocabulary: Vocabulary, path: Path) -> None:
             )
     stored.unlink()
     packed.replace(path)
+
+
+def spoken_by(path: Path) -> list[int]:
+    """The words' tokens that an exported checkpoint can write."""
+    rows = _weights(path)["decoder.token_embedding.weight"]
+    first_special = tokenizer().eot
+    return cast(list[int], (rows[:first_special] != _unused(rows)).any(1).nonzero()[:, 0].tolist())
+
+
+@torch.no_grad()
+def take_up(network: Network, vocabulary: Vocabulary, path: Path) -> None:
+    """Give a network the weights of an exported checkpoint of its size; tokens that are new to it stay as they are.
+
+    Raises:
+        RuntimeError: when the checkpoint has another size.
+    """
+    weights = _weights(path)
+    full = weights["decoder.token_embedding.weight"]
+    compact = network.whisper.decoder.token_embedding.weight.detach().clone()
+    if full.shape[1] != compact.shape[1]:
+        raise RuntimeError(f"{path} is of another size: width {full.shape[1]} instead of {compact.shape[1]}")
+    given = full[torch.tensor(vocabulary.tokens)].float()
+    known = (given != _unused(full)).any(1)
+    compact[:-1][known] = given[known].to(compact.device)
+    network.whisper.load_state_dict(weights | {"decoder.token_embedding.weight": compact})
+    network.pin()
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    return cast(
+        dict[str, Tensor], torch.load(path, map_location="cpu", weights_only=True)["model_state_dict"]
+    )
+
+
+def _unused(rows: Tensor) -> Tensor:
+    """The row of every token that is never spoken."""
+    row = torch.zeros_like(rows[0])
+    row[0] = UNUSED_LOGIT / PINNED
+    return row

@@ -325,16 +325,16 @@ def recorded(
 
 
 def make_all(
-    folder: Path, shards: int, seed: int, processes: int, count: int = UTTERANCES_PER_SHARD
+    folder: Path, shards: Iterable[int], seed: int, processes: int, count: int = UTTERANCES_PER_SHARD
 ) -> Iterator[Path]:
-    """Make the shards that ``folder`` lacks, ``processes`` at once; each one's path when it is whole.
+    """Make the shards of these numbers that ``folder`` lacks, ``processes`` at once; each one's path when it is whole.
 
     Every shard has a process of its own: espeak-ng remembers what it said, and a little of it is heard again.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"speech-{seed}-{number:03}.npz" for number in range(shards)]
-    missing = [number for number, path in enumerate(paths) if not path.is_file()]
-    yield from (path for number, path in enumerate(paths) if number not in missing)
+    paths = {number: folder / f"speech-{seed}-{number:03}.npz" for number in shards}
+    missing = [number for number, path in paths.items() if not path.is_file()]
+    yield from (path for number, path in paths.items() if number not in missing)
     seeds = [seed * 1000 + number for number in missing]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         yield from pool.map(partial(_make_file, count), [paths[number] for number in missing], seeds)

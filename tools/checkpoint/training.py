@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tools.checkpoint import speech
-from tools.checkpoint.network import Network, Size, export
+from tools.checkpoint.network import Network, Size, export, spoken_by, take_up
 from tools.checkpoint.windows import TEXT_CONTEXT, Batch, Phase, Speech, Windows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,58 +30,91 @@ SMALL = Size(192, 3, 4, 2)
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What a machine can do in its time: how much speech, which windows, how large a network."""
+class Course:
+    """A part of the training on speech of its own: the learning rate rises, holds and falls once in it.
+
+    Attributes:
+        shards: of its own, after those of the courses before it.
+        phases: which windows, how many.
+        rate: the highest learning rate.
+    """
 
     shards: int
     phases: tuple[Phase, ...]
-    size: Size = SMALL
     rate: float = 2e-3
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a machine can do in its time: courses one after the other, how large a network."""
+
+    courses: tuple[Course, ...]
+    size: Size = SMALL
     loaders: int = 1
     utterances: int = speech.UTTERANCES_PER_SHARD  # in each shard
 
+    def shards(self, course: int) -> range:
+        """The numbers of a course's shards."""
+        first = sum(one.shards for one in self.courses[:course])
+        return range(first, first + self.courses[course].shards)
+
 
 PROFILES = {
+    # The same speech again and again is learned by heart: what was never heard is heard better after a second course.
     "cpu": Profile(
-        40,
         (
-            Phase(600, 24, 48, 0.0, 2500),
-            Phase(1200, 12, 90, 0.25, 1500),
-            Phase(3000, 6, 200, 0.45, 2450),
-        ),
+            Course(
+                40,
+                (
+                    Phase(600, 24, 48, 0.0, 2500),
+                    Phase(1200, 12, 90, 0.25, 1500),
+                    Phase(3000, 6, 200, 0.45, 2450),
+                ),
+            ),
+            Course(80, (Phase(3000, 6, 200, 0.45, 1500),), 1e-3),
+        )
     ),
     "gpu": Profile(
-        400,
         (
-            Phase(600, 160, 48, 0.0, 4000),
-            Phase(1200, 80, 90, 0.25, 4000),
-            Phase(3000, 64, 200, 0.45, 9000),
+            Course(
+                400,
+                (
+                    Phase(600, 160, 48, 0.0, 4000),
+                    Phase(1200, 80, 90, 0.25, 4000),
+                    Phase(3000, 64, 200, 0.45, 9000),
+                ),
+            ),
         ),
         Size(256, 4, 4, 2),
         loaders=12,
     ),
     "smallest": Profile(
-        2, (Phase(600, 4, 48, 0.0, 3), Phase(3000, 2, 200, 0.5, 2)), Size(64, 1, 2, 2), utterances=20
+        (
+            Course(2, (Phase(600, 4, 48, 0.0, 3), Phase(3000, 2, 200, 0.5, 2))),
+            Course(1, (Phase(600, 4, 48, 0.0, 2),), 1e-3),
+        ),
+        Size(64, 1, 2, 2),
+        utterances=20,
     ),
 }
 
 
 class Trainer:
-    """One training, from its first step or from where it was left."""
+    """One course, from its first step or from where it was left."""
 
-    def __init__(self, windows: Windows, profile: Profile, seed: int, device: torch.device) -> None:
-        """Initialise network and optimisers from the seed."""
+    def __init__(self, windows: Windows, size: Size, rate: float, seed: int, device: torch.device) -> None:
+        """Initialise network and optimisers from the seed; ``rate`` is the highest."""
         torch.manual_seed(seed)
-        self.windows, self.profile, self.device, self.step = windows, profile, device, 0
-        self.network = Network(profile.size, windows.speech.vocabulary, windows.speech.phones).to(device)
+        self.windows, self.highest, self.device, self.step = windows, rate, device, 0
+        self.network = Network(size, windows.speech.vocabulary, windows.speech.phones).to(device)
         self.generator = torch.Generator().manual_seed(seed)
         named = list(self.network.named_parameters())
         matrices = [weight for name, weight in named if "blocks" in name and weight.ndim == 2]
         known = {id(weight) for weight in matrices}
         others = [weight for _, weight in named if id(weight) not in known]
         self.optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, profile.rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, profile.rate, betas=(0.9, 0.98), weight_decay=0.0),
+            torch.optim.Muon(matrices, rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, rate, betas=(0.9, 0.98), weight_decay=0.0),
         ]
 
     def rate(self, step: int) -> float:
@@ -93,7 +126,7 @@ class Trainer:
             done += amount * min(left, phase.steps)
             left = max(0, left - phase.steps)
         cooling = max(0.0, (done / total - COOL_FROM) / (1 - COOL_FROM))
-        return self.profile.rate * min(1, (step + 1) / WARM_UP_STEPS) * max(COOLEST, 1 - cooling)
+        return self.highest * min(1, (step + 1) / WARM_UP_STEPS) * max(COOLEST, 1 - cooling)
 
     def learn(self, batch: Batch) -> dict[str, float]:
         """One step; the losses by name."""
@@ -150,25 +183,35 @@ class Trainer:
         self.generator.set_state(kept["generator"])
 
 
-def prepare(profile: Profile, work: Path, seed: int, processes: int) -> Windows:
-    """Make or read the speech, and compose windows from it."""
+def prepare(
+    profile: Profile, course: int, work: Path, seed: int, processes: int, known: Sequence[int] = ()
+) -> Windows:
+    """Make or read a course's speech, and compose windows from it; ``known`` are tokens of courses before it."""
     began = time.monotonic()
+    wanted = profile.shards(course)
     paths: list[Path] = []
-    for path in speech.make_all(work / "speech", profile.shards, seed, processes, profile.utterances):
+    for path in speech.make_all(work / "speech", wanted, seed, processes, profile.utterances):
         paths.append(path)
-        click.echo(f"{time.monotonic() - began:6.0f} s  speech {len(paths)} of {profile.shards}: {path.name}")
-    spoken = Speech([speech.read(path) for path in sorted(paths)])
+        click.echo(f"{time.monotonic() - began:6.0f} s  speech {len(paths)} of {len(wanted)}: {path.name}")
+    spoken = Speech([speech.read(path) for path in sorted(paths)], known)
     words = len(spoken.vocabulary.words)
     hours = spoken.seconds / 3600
     click.echo(f"{len(spoken.utterances)} utterances, {hours:.1f} h, {words} tokens, {spoken.phones} phones")
-    return Windows(spoken, speech.backgrounds(seed), profile.phases, seed)
+    return Windows(spoken, speech.backgrounds(seed), profile.courses[course].phases, seed + 1000 * course)
 
 
 def _scaled(profile: Profile, steps: Sequence[int]) -> Profile:
-    if len(steps) != len(profile.phases):
-        raise click.BadParameter(f"this profile has {len(profile.phases)} phases", param_hint="--steps")
-    phases = tuple(replace(phase, steps=count) for phase, count in zip(profile.phases, steps, strict=True))
-    return replace(profile, phases=phases)
+    count = sum(len(course.phases) for course in profile.courses)
+    if len(steps) != count:
+        raise click.BadParameter(f"this profile has {count} phases", param_hint="--steps")
+    left = iter(steps)
+    return replace(
+        profile,
+        courses=tuple(
+            replace(course, phases=tuple(replace(phase, steps=next(left)) for phase in course.phases))
+            for course in profile.courses
+        ),
+    )
 
 
 def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...] | None:
@@ -184,10 +227,22 @@ def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[i
     "--work", type=click.Path(path_type=Path), default=WORK, show_default=True, help="Speech and state."
 )
 @click.option("--seed", default=1, show_default=True)
-@click.option("--steps", callback=_numbers, help="Steps of each phase, as in 1800,850,1930.")
+@click.option("--steps", callback=_numbers, help="Steps of each phase, as in 1800,850,1930,1500.")
 @click.option("--go-on", is_flag=True, help="Go on from the last saved state.")
+@click.option(
+    "--from",
+    "begin",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Take the last course only, from this checkpoint of the same size.",
+)
 def main(
-    profile_name: str | None, out: Path, work: Path, seed: int, steps: tuple[int, ...] | None, go_on: bool
+    profile_name: str | None,
+    out: Path,
+    work: Path,
+    seed: int,
+    steps: tuple[int, ...] | None,
+    go_on: bool,
+    begin: Path | None,
 ) -> None:
     """Synthesise speech, train the built-in checkpoint on it, and write it to --out."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -195,21 +250,26 @@ def main(
     profile = PROFILES[name] if steps is None else _scaled(PROFILES[name], steps)
     cores = len(os.sched_getaffinity(0))
     torch.set_num_threads(cores)
-    windows = prepare(profile, work, seed, cores)
-    trainer = Trainer(windows, profile, seed, device)
-    state = work / f"state-{name}-{seed}.pt"
-    if go_on and state.is_file():
-        trainer.restore(state)
-        click.echo(f"going on from step {trainer.step} of {len(windows)}")
-    train(trainer, state, out)
+    last = len(profile.courses) - 1
+    for number in range(last if begin else 0, last + 1):
+        windows = prepare(profile, number, work, seed, cores, spoken_by(begin) if begin else ())
+        trainer = Trainer(windows, profile.size, profile.courses[number].rate, seed, device)
+        if begin:
+            take_up(trainer.network, windows.speech.vocabulary, begin)
+        state = work / f"state-{name}-{seed}-{number + 1}.pt"
+        if go_on and state.is_file():
+            trainer.restore(state)
+            click.echo(f"course {number + 1}: going on from step {trainer.step} of {len(windows)}")
+        begin = out if number == last else work / f"course-{name}-{seed}-{number + 1}.pt"
+        train(trainer, profile.loaders, state, begin)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
-def train(trainer: Trainer, state: Path, out: Path) -> None:
+def train(trainer: Trainer, loaders: int, state: Path, out: Path) -> None:
     """Take all steps that are left, saving now and then, and export the result."""
-    windows, profile = trainer.windows, trainer.profile
+    windows = trainer.windows
     loader = DataLoader(
-        windows, batch_size=None, sampler=range(trainer.step, len(windows)), num_workers=profile.loaders,
+        windows, batch_size=None, sampler=range(trainer.step, len(windows)), num_workers=loaders,
         prefetch_factor=4, pin_memory=trainer.device.type == "cuda", worker_init_fn=_single_thread,
     )  # fmt: skip
     began = saved = time.monotonic()

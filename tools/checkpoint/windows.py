@@ -134,8 +134,12 @@ class Vocabulary:
 class Speech:
     """All utterances of some shards that are not held out, and what they have in common."""
 
-    def __init__(self, shards: Sequence[Shard]) -> None:
-        """Cut the shards into utterances; phones of the same name get the same number."""
+    def __init__(self, shards: Sequence[Shard], known: Sequence[int] = ()) -> None:
+        """Cut the shards into utterances; phones of the same name get the same number.
+
+        ``known`` are tokens that belong to the vocabulary even if none of the utterances has them.
+        """
+        self._known = np.array(known, np.int32)
         numbers: dict[str, int] = {}
         self.utterances: list[Utterance] = []
         for shard in shards:
@@ -158,7 +162,8 @@ class Speech:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """Every token that is spoken, in compact numbers."""
-        return Vocabulary(np.unique(np.concatenate([one.tokens for one in self.utterances])).tolist())
+        spoken = [one.tokens for one in self.utterances]
+        return Vocabulary(np.unique(np.concatenate([self._known, *spoken])).tolist())
 
     @property
     def seconds(self) -> float:
