@@ -1,18 +1,19 @@
 """The journey of recordings through the stages, in reading order.
 
-    ingest -> normalise -> transcribe -> speakers -> corrections -> themes -> clips
+    ingest -> normalise -> transcribe -> speakers -> corrections -> themes -> (all are there) -> clips
 
-Each stage commits on its own. A stage whose fingerprint is done, and whose results are still there, is passed
-over; so a stopped run goes on where it was, and a second run does nothing twice. One recording's failure is its
-own; what is wrong with the set-up (a model that cannot be fetched, say) is tried once and told once.
+A theme's score depends on the whole collection, so clips are proposed once every recording has its passages, in a
+second leg. Each stage commits on its own. A stage whose fingerprint is done, and whose results are still there, is
+passed over; so a stopped run goes on where it was, and a second run does nothing twice. One recording's failure is
+its own; what is wrong with the set-up (a model that cannot be fetched, say) is tried once and told once.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
@@ -43,7 +44,10 @@ from transcripts.errors import (
 
 log = logging.getLogger(__name__)
 
-STAGES: tuple[Stage, ...] = (Normalise(), Transcribe(), Speakers(), Correct(), Themes(), Clips())
+LEGS: tuple[tuple[Stage, ...], ...] = (
+    (Normalise(), Transcribe(), Speakers(), Correct(), Themes()),
+    (Clips(),),
+)
 
 SET_UP = (
     ToolMissing,
@@ -84,9 +88,13 @@ class Watcher(Protocol):
 
 @dataclass
 class Outcome:
-    """How one recording fared: stages done now, stages there already, and what stopped it."""
+    """How one recording fared: stages done now, stages there already, and what stopped it.
+
+    ``reached`` is the fingerprint of the last stage that is there, of the file itself before the first.
+    """
 
     work: Work
+    reached: str
     done: list[str] = field(default_factory=list)
     passed: list[str] = field(default_factory=list)
     failed_stage: str = ""
@@ -98,10 +106,18 @@ class Outcome:
 class Journey:
     """Takes recordings through the stages, several at a time; models are shared and used one at a time."""
 
-    def __init__(self, collection: Collection, watcher: Watcher, stages: Sequence[Stage] = STAGES) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        watcher: Watcher,
+        legs: Sequence[Sequence[Stage]] = LEGS,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        """A leg begins when every recording came to the end of the one before, and ``between`` was called."""
         self._collection = collection
         self._watcher = watcher
-        self._stages = stages
+        self._legs = legs
+        self._between = between
         self._stop = threading.Event()
         self._broken: dict[str, BaseException] = {}
 
@@ -113,43 +129,49 @@ class Journey:
         with self._collection.sessions.begin() as session:
             store.close_interrupted(session)
         if executor is not None:
-            return self._gathered([executor.submit(self.travel, work) for work in works])
+            return self._travelled(works, executor)
         with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="journey") as threads:
-            futures = [threads.submit(self.travel, work) for work in works]
             try:
-                return self._gathered(futures)
+                return self._travelled(works, threads)
             except BaseException:
                 self._stop.set()
-                for future in futures:
-                    future.cancel()
+                threads.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def travel(self, work: Work) -> Outcome:
-        """Take one recording as far as it comes."""
-        outcome = Outcome(work)
-        upstream = work.sha256
-        for stage in self._stages:
-            key = store.StageKey(work.sha256, stage.name, stage.fingerprint(work, upstream))
-            upstream = key.fingerprint
+    def _travelled(self, works: Sequence[Work], executor: Executor) -> list[Outcome]:
+        outcomes = [Outcome(work, work.sha256) for work in works]
+        for number, leg in enumerate(self._legs):
+            if number:
+                self._between()
+            last = number == len(self._legs) - 1
+            futures = [executor.submit(self._travel, outcome, leg, last) for outcome in outcomes]
+            outcomes = [future.result() for future in futures]
+        return outcomes
+
+    def _travel(self, outcome: Outcome, leg: Sequence[Stage], last: bool) -> Outcome:
+        """Take one recording as far as it comes on a leg; nowhere when something stopped it on an earlier one."""
+        if outcome.error:
+            return outcome
+        work = outcome.work
+        for stage in leg:
+            key = store.StageKey(work.sha256, stage.name, stage.fingerprint(work, outcome.reached))
             if self._is_there(work, stage, key):
                 outcome.passed.append(stage.name)
-                continue
-            self._attempt(work, stage, key, outcome)
-            if outcome.error:
+            elif not self._attempted(work, stage, key, outcome):
+                last = True
                 break
-        self._watcher.arrived(work)
+            outcome.reached = key.fingerprint
+        if last:
+            self._watcher.arrived(work)
         return outcome
-
-    @staticmethod
-    def _gathered(futures: Sequence[Future[Outcome]]) -> list[Outcome]:
-        return [future.result() for future in futures]
 
     def _is_there(self, work: Work, stage: Stage, key: store.StageKey) -> bool:
         with self._collection.sessions() as session:
             done = store.is_done(session, key)
         return done and stage.intact(work)
 
-    def _attempt(self, work: Work, stage: Stage, key: store.StageKey, outcome: Outcome) -> None:
+    def _attempted(self, work: Work, stage: Stage, key: store.StageKey, outcome: Outcome) -> bool:
+        """Run the stage; whether it went well."""
         with self._collection.sessions.begin() as session:
             run_id = store.begin(session, key).id
         self._watcher.started(work, stage.name)
@@ -163,6 +185,7 @@ class Journey:
             outcome.done.append(stage.name)
         outcome.seconds[stage.name] = monotonic() - start
         self._watcher.finished(work, stage.name, outcome.seconds[stage.name], error)
+        return not error
 
     def _worked(self, work: Work, stage: Stage, run_id: int, outcome: Outcome) -> str:
         """Run the stage and write what it found; what went wrong, in one sentence, empty when nothing did."""

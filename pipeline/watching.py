@@ -26,7 +26,7 @@ class LineWatcher:
     def __init__(self, console: Console, total: int) -> None:
         self._console = console
         self._total = total
-        self._arrived: set[str] = set()
+        self._arrived = 0
         self._tenths: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
 
@@ -50,12 +50,12 @@ class LineWatcher:
         )
 
     def arrived(self, work: Work) -> None:
-        """Count it, once: clips may be proposed anew after it came."""
+        """Count it."""
         with self._lock:
-            self._arrived.add(work.name)
+            self._arrived += 1
 
     def _say(self, text: str) -> None:
-        self._console.print(Text(f"[{len(self._arrived)}/{self._total}] {text}"))
+        self._console.print(Text(f"[{self._arrived}/{self._total}] {text}"))
 
 
 class BarWatcher:
@@ -72,7 +72,7 @@ class BarWatcher:
         )
         self._all = self._progress.add_task("all recordings", total=total, note=f"0 of {total}")
         self._total = total
-        self._arrived: set[str] = set()
+        self._arrived = 0
         self._bars: dict[str, TaskID] = {}
         self._lock = threading.Lock()
 
@@ -105,9 +105,9 @@ class BarWatcher:
         """Move the batch's bar."""
         with self._lock:
             self._drop(work)
-            self._arrived.add(work.name)
+            self._arrived += 1
             self._progress.update(
-                self._all, completed=len(self._arrived), note=f"{len(self._arrived)} of {self._total}"
+                self._all, completed=self._arrived, note=f"{self._arrived} of {self._total}"
             )
 
     def _drop(self, work: Work) -> None:

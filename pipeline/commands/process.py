@@ -6,7 +6,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
 
 import click
 from filelock import FileLock, Timeout
@@ -20,9 +19,6 @@ from pipeline.collection import Collection
 from pipeline.config import MAX_SPEAKERS
 from pipeline.errors import StoriesError
 from transcripts.errors import TranscriptsError
-
-if TYPE_CHECKING:
-    from pipeline.journey import Journey, Outcome
 
 
 @click.command("process")
@@ -154,10 +150,10 @@ def _process(
         _Row(name, "duplicate", (), (), f"the same recording as {twin}", False, {})
         for name, twin in found.duplicates.items()
     ]
+    unsettled: list[str] = []
     with watcher(out, len(found.works)) as watching:
-        journey = Journey(collection, watching)
+        journey = Journey(collection, watching, between=lambda: unsettled.extend(_unsettled(collection)))
         outcomes = journey.run(found.works, jobs=jobs)
-        unsettled = _settled(collection, journey, outcomes, jobs)
     for outcome in outcomes:
         state = "failed" if outcome.error else "done" if outcome.done else "unchanged"
         rows.append(
@@ -190,28 +186,14 @@ def _process(
     return _Report(tuple(rows), tuple(notes), monotonic() - start)
 
 
-def _settled(collection: Collection, journey: Journey, outcomes: list[Outcome], jobs: int) -> list[str]:
-    """Weigh the themes of the whole collection, then propose clips anew if need be; what went wrong, in words.
-
-    What the second journey did is written into the outcomes of the first.
-    """
+def _unsettled(collection: Collection) -> list[str]:
+    """Weigh the themes of the whole collection; what went wrong, in words."""
     from pipeline import labelling
 
     try:
-        settled = labelling.settle(collection)
+        labelling.settle(collection)
     except (TranscriptsError, OSError) as error:
         return [f"The themes of the whole collection could not be weighed: {error}"]
-    first = {outcome.work: outcome for outcome in outcomes if not outcome.error}
-    for outcome in journey.run(list(first), jobs=jobs) if settled.written else ():
-        told = first[outcome.work]
-        told.failed_stage, told.error, told.set_up = outcome.failed_stage, outcome.error, outcome.set_up
-        for stage in outcome.done:
-            if stage in told.passed:
-                told.passed.remove(stage)
-            if stage not in told.done:
-                told.done.append(stage)
-        for stage, seconds in outcome.seconds.items():
-            told.seconds[stage] = told.seconds.get(stage, 0.0) + seconds
     return []
 
 

@@ -201,6 +201,11 @@ def _passages(row: models.Transcript, segments: Sequence[Segment]) -> list[Json]
                 for scored in passage.themes
                 if scored.state in store.SHOWN
             ],
+            "rejected": [
+                _theme(scored.theme) | {"state": scored.state}
+                for scored in passage.themes
+                if scored.state == "rejected"
+            ],
             "nearest": _nearest_theme(passage),
         }
         for passage in row.passages

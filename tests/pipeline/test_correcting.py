@@ -78,7 +78,7 @@ def process(collection: Collection, *after: Counting, corrections: str | None = 
     works = [
         Work(collection, number, name * 64, "audio", 20_000, name) for number, name in ((1, "a"), (2, "b"))
     ]
-    return Journey(collection, Silent(), [Correct(), *after]).run(works, jobs=1)
+    return Journey(collection, Silent(), [[Correct(), *after]]).run(works, jobs=1)
 
 
 def texts(collection: Collection, recording_id: int = 1) -> list[str]:

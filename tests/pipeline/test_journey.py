@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from db import models
 from pipeline import overview
 from pipeline.collection import Collection
-from pipeline.journey import STAGES, Journey, Outcome, Stopped
+from pipeline.journey import LEGS, Journey, Outcome, Stopped
 from pipeline.stages import Progress, Work, Write
 from transcripts.errors import ModelUnavailable
 
@@ -57,7 +57,7 @@ def collection(tmp_path: Path) -> Collection:
 
 
 def test_status_shows_every_stage_in_the_order_of_the_journey() -> None:
-    assert tuple(stage.name for stage in STAGES) == overview.STAGES
+    assert tuple(stage.name for leg in LEGS for stage in leg) == overview.STAGES
 
 
 def works(collection: Collection, *names: str) -> list[Work]:
@@ -65,7 +65,7 @@ def works(collection: Collection, *names: str) -> list[Work]:
 
 
 def travel(collection: Collection, stages: list[Counting], *names: str) -> list[Outcome]:
-    return Journey(collection, Silent(), stages).run(works(collection, *names), jobs=1)
+    return Journey(collection, Silent(), [stages]).run(works(collection, *names), jobs=1)
 
 
 def test_what_is_done_is_passed_over(collection: Collection) -> None:
@@ -84,6 +84,29 @@ def test_a_changed_setting_does_again_what_comes_after_it(collection: Collection
     assert travel(collection, stages, "aa")[0].done == ["two", "three"], (
         "what was done before has been replaced"
     )
+
+
+def test_a_leg_begins_when_all_have_come_to_the_end_of_the_one_before(collection: Collection) -> None:
+    seen: list[str] = []
+
+    class Seeing(Silent):
+        def started(self, work: Work, stage: str) -> None:
+            seen.append(f"{stage} {work.name}")
+
+        def arrived(self, work: Work) -> None:
+            seen.append(f"{work.name} is there")
+
+    first = Counting("one", raises=lambda work: OSError("it broke") if work.name == "bb" else None)
+    legs = [[first], [Counting("two")]]
+    journey = Journey(collection, Seeing(), legs, between=lambda: seen.append("between"))
+    outcomes = journey.run(works(collection, "aa", "bb", "cc"), jobs=1)
+    assert seen == [
+        "one aa", "one bb", "bb is there", "one cc", "between", "two aa", "aa is there", "two cc", "cc is there"
+    ]  # fmt: skip
+    assert [outcome.done for outcome in outcomes] == [["one", "two"], [], ["one", "two"]]
+    assert [outcome.failed_stage for outcome in outcomes] == ["", "one", ""]
+    again = Journey(collection, Silent(), legs).run(works(collection, "aa"), jobs=1)
+    assert again[0].passed == ["one", "two"]
 
 
 def test_lost_results_are_made_again(collection: Collection) -> None:

@@ -81,6 +81,8 @@ def test_a_theme_is_rejected(client, collection):
     answer = say(client, first, outdoors="rejected")
     assert answer.status_code == 200, answer.text
     assert "outdoors" not in states(answer.json()["passages"], 0)
+    [rejected] = held(client)["passages"][0]["rejected"]
+    assert (rejected["key"], rejected["state"]) == ("outdoors", "rejected")
     assert [coding.state for coding in codings(collection)] == ["rejected"]
 
 

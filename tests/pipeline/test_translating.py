@@ -70,7 +70,7 @@ def collected(root: Path, spoken: Path, translate: bool, language: str = "") -> 
 
 def process(collection: Collection) -> Outcome:
     work = Work(collection, 1, "a" * 64, "audio", 3_000, "said.wav")
-    (outcome,) = Journey(collection, Silent(), [Transcribe()]).run([work], jobs=1)
+    (outcome,) = Journey(collection, Silent(), [[Transcribe()]]).run([work], jobs=1)
     return outcome
 
 

@@ -13,7 +13,6 @@ export class Themes {
   #waiting = [];
   #drawn = new WeakMap();
   #problems = [];
-  #rejected = new Map(); // the review does not show these again: they stay here, to be taken back
 
   constructor(transcript, held, { onSaved }) {
     Object.assign(this, { transcript, held, onSaved });
@@ -53,10 +52,7 @@ export class Themes {
   }
 
   #themes(passage) {
-    const shown = [...passage.themes];
-    for (const theme of this.#rejected.get(passage.id)?.values() ?? []) {
-      if (!shown.some(({ key }) => key === theme.key)) shown.push(theme);
-    }
+    const shown = [...passage.themes, ...passage.rejected];
     const { nearest } = passage;
     if (nearest && !passage.themes.length && !shown.some(({ key }) => key === nearest.key)) {
       shown.unshift({ ...nearest, state: "unsure" });
@@ -132,7 +128,6 @@ export class Themes {
       let saved = null;
       try {
         saved = await request("PUT", `/api/passages/${passage.id}/themes`, { themes: { [theme.key]: state } });
-        this.#remember(passage, theme, state);
       } catch ({ message }) {
         this.#problems.push({ passage, theme, state, message });
       }
@@ -140,13 +135,6 @@ export class Themes {
       if (saved) this.#take(saved);
       else this.draw();
     }
-  }
-
-  #remember({ id }, theme, state) {
-    const rejected = this.#rejected.get(id) ?? new Map();
-    if (state === "rejected") rejected.set(theme.key, { ...theme, state });
-    else rejected.delete(theme.key);
-    this.#rejected.set(id, rejected);
   }
 
   #take(saved) {
