@@ -6,7 +6,6 @@ Agglomerative clustering by average linkage of the cosine distance; a cluster's 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 
 from transcripts.libraries import torch_first
 from transcripts.themes.embed import Vectors
-from transcripts.themes.stopwords import STOPWORDS
+from transcripts.themes.terms import terms
 
 ALIKE = 0.4
 """Passages of a cluster have at least this mean cosine to each other."""
@@ -24,8 +23,6 @@ LEAST_PASSAGES = 3
 MOST_TERMS = 6
 MOST_SENTENCES = 3
 _LEAST_WORDS = 4
-
-_WORD = re.compile(r"[^\W\d_][\w'’-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +51,12 @@ def candidates(
     numbers = fcluster(linkage(means, "average", metric="cosine"), 1 - alike, "distance")
     groups = [tuple(int(one) for one in np.flatnonzero(numbers == number)) for number in sorted(set(numbers))]
     groups = [group for group in groups if len(group) >= LEAST_PASSAGES]
-    words = [Counter(_terms(sentences)) for sentences in texts]
+    words = [Counter(terms(sentences)) for sentences in texts]
     found = [
         Candidate(group, _telling(group, groups, words), _typical(group, means, texts, vectors))
         for group in groups
     ]
     return sorted(found, key=lambda one: (-len(one.passages), one.passages))
-
-
-def _terms(sentences: Sequence[str]) -> list[str]:
-    return [
-        word
-        for sentence in sentences
-        for word in _WORD.findall(sentence.casefold())
-        if len(word) > 2 and word not in STOPWORDS
-    ]
 
 
 def _telling(
