@@ -25,9 +25,9 @@ from pipeline.fingerprint import fingerprint
 from transcripts.span import Span
 from transcripts.themes.codebook import Codebook
 from transcripts.themes.embed import CachedEmbedder, SentenceEmbedder, Vectors, load
-from transcripts.themes.label import Judged, Labelled, labelled, split_vectors
+from transcripts.themes.label import Ground, Judged, Labelled, ground, split_vectors
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,11 @@ class Desk:
         return split_vectors([one.texts for one in self.passages], self.embedder)
 
     @cached_property
+    def ground(self) -> Ground:
+        """The passages against the codebook."""
+        return ground(self.vectors, [one.texts for one in self.passages], self.book, self.embedder)
+
+    @cached_property
     def laid(self) -> list[dict[str, bool]]:
         """What was said of each passage: theme -> whether it fits."""
         return [_laid(one, self.said.get(one.recording_id, [])) for one in self.passages]
@@ -128,7 +133,7 @@ class Desk:
 
     def labelled(self, judged: Sequence[Judged]) -> Labelled:
         """The passages' scores."""
-        return labelled(self.vectors, self.book, self.embedder, judged)
+        return self.ground.labelled(judged)
 
     @cached_property
     def fingerprint(self) -> str:

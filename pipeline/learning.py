@@ -14,7 +14,7 @@ from pipeline.labelling import Change, Desk, Held
 from pipeline.turns import in_turn
 from transcripts.themes.codebook import Theme
 from transcripts.themes.discovery import Candidate, candidates
-from transcripts.themes.label import Labelled
+from transcripts.themes.label import PROPOSED_FROM, Labelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A passage that teaches much: how near its best theme is to being proposed."""
+    """A passage that teaches much, with its least certain theme and that one's score."""
 
     passage: Held
     theme: str
@@ -102,15 +102,9 @@ def next_looks(collection: Collection, most: int = 10) -> list[Look]:
     if not desk.passages or not desk.book.themes:
         return []
     found = desk.labelled(desk.judged())
-    looks = []
-    for place, passage in enumerate(desk.passages):
-        if not desk.laid[place]:
-            theme = int(np.argmin(np.abs(found.scores[place] - 0.5)))
-            looks.append(
-                Look(passage, desk.book.themes[theme].key, round(float(found.scores[place, theme]), 2))
-            )
-    looks.sort(key=lambda look: (abs(look.score - 0.5), look.passage.id))
-    return in_turn(looks, of=lambda look: look.passage.recording_id)[:most]
+    order = found.worth_looking(place for place, says in enumerate(desk.laid) if not says)
+    places = in_turn(order, of=lambda place: desk.passages[place].recording_id)[:most]
+    return [_look(desk, found, place) for place in places]
 
 
 def discover(collection: Collection) -> list[tuple[Candidate, list[Held]]]:
@@ -138,6 +132,13 @@ def as_theme(candidate: Candidate, passages: list[Held], key: str, name: str) ->
         name,
         examples=examples,
         notes=f"Found among passages no theme fitted: {', '.join(candidate.terms)}.",
+    )
+
+
+def _look(desk: Desk, found: Labelled, place: int) -> Look:
+    theme = int(np.argmin(np.abs(found.scores[place] - PROPOSED_FROM)))
+    return Look(
+        desk.passages[place], desk.book.themes[theme].key, round(float(found.scores[place, theme]), 2)
     )
 
 

@@ -17,7 +17,7 @@ from transcripts.formats.refi import Code, Coding, Project, Selection, Source, U
 from transcripts.formats.refi.archive import pack, unpack
 from transcripts.themes import embed
 from transcripts.themes.embed import CachedEmbedder
-from transcripts.themes.label import labelled, split_vectors
+from transcripts.themes.label import ground, split_vectors
 
 COUNTS = (0, 5, 20, 50)
 MANY = 10_000
@@ -53,41 +53,43 @@ def _boundaries(quick: bool) -> list[Row]:
 
 
 def _labels(model: embed.SentenceEmbedder, quick: bool) -> list[Row]:
-    plain = labels.read(model)
+    told = labels.read(model)
+    draws = 2 if quick else labels.DRAWS
     rows = [
         Row(
             "labels of 300 passages, by the codebook alone: macro-F1",
-            labels.zero_shot(plain), "%", 75, "higher", "8 themes, 40 stories; no setting was chosen on them",
+            labels.zero_shot(told), "%", 75, "higher", "8 themes, 40 stories; no setting was chosen on them",
         )
     ]  # fmt: skip
-    curve = labels.curve(plain, COUNTS, 2 if quick else labels.DRAWS)
-    rows += [
-        Row(f"the same, stories nobody corrected, after {count} corrections in others", curve[count], "%")
-        for count in COUNTS[:-1]
-    ]
-    rows.append(
-        Row(
-            f"the same, after {COUNTS[-1]}",
-            curve[COUNTS[-1]],
-            "%",
-            85,
-            "higher",
-            "a correction: one passage looked at",
-        )
-    )
-    fell = max(curve[before] - curve[after] for before, after in pairwise(COUNTS))
+    listed = labels.curve(told, COUNTS, draws, as_listed=True)
+    name = "the same, stories nobody looked at, after {} passages of others in the order of `themes next`"
+    rows += [Row(name.format(count), listed[count].f1, "%") for count in COUNTS[:-1]]
+    rows.append(Row(name.format(COUNTS[-1]), listed[COUNTS[-1]].f1, "%", 85, "higher"))
+    fell = max(listed[before].f1 - listed[after].f1 for before, after in pairwise(COUNTS))
     rows.append(Row("the most that it fell from one of these to the next", max(0.0, fell), "points", 0))
-    indirect = labels.read(model, labels.FOLDER / "indirect")
-    rows.append(
+    changed = labels.curve(told, COUNTS, draws, as_listed=True, corrections=True)
+    rows += [
         Row(
-            "300 passages told by the way, by the codebook alone",
-            labels.zero_shot(indirect),
-            "%",
-            note="settings chosen on these",
+            f"the same, after {count} passages whose themes had to be changed",
+            changed[count].f1, "%", note=f"{changed[count].looked_at:.0f} looked at, those that were right accepted",
         )
-    )
-    told = labels.curve(indirect, (50,), 2 if quick else labels.DRAWS)
-    rows.append(Row("the same, after 50 corrections", told[50], "%"))
+        for count in COUNTS[1:]
+    ]  # fmt: skip
+    drawn = labels.curve(told, COUNTS, draws)
+    rows += [
+        Row(f"the same, after {count} passages drawn at random", drawn[count].f1, "%") for count in COUNTS[1:]
+    ]
+    for folder, name in (("indirect", "told by the way"), ("plain", "as in an interview")):
+        others = labels.read(model, labels.FOLDER / folder)
+        many = len(others.told)
+        rows.append(
+            Row(
+                f"{many} passages {name}, by the codebook alone",
+                labels.zero_shot(others), "%", note="settings chosen on these",
+            )
+        )  # fmt: skip
+        after = labels.curve(others, (50,), draws, as_listed=True)
+        rows.append(Row("the same, after 50 in the order of `themes next`", after[50].f1, "%"))
     return rows
 
 
@@ -150,7 +152,7 @@ def _embedded_and_scored(
     texts: list[list[str]], book: labels.Codebook, embedder: embed.SentenceEmbedder
 ) -> float:
     start = perf_counter()
-    scores = labelled(split_vectors(texts, embedder), book, embedder).scores
+    scores = ground(split_vectors(texts, embedder), texts, book, embedder).labelled().scores
     assert np.isfinite(scores).all()
     return perf_counter() - start
 

@@ -6,22 +6,25 @@ what is left tells one theme from another. A theme that is near to everything is
 the collection. This is nearest-prototype classification (Snell, Swersky & Zemel 2017, "Prototypical Networks for
 Few-shot Learning") with the codebook as the few shots.
 
-What editors accept and reject moves a theme's direction: a logistic regression whose prior is the codebook's score, so
-that with few corrections little moves (a Gaussian prior on the change; Bishop 2006, 4.5).
+What editors accept and reject moves a theme: a logistic regression over meaning and words whose prior is the codebook's
+score, so that with few corrections little moves (a Gaussian process with that mean; Rasmussen & Williams 2006, 3.4).
+
+Then passages that are alike are made to agree, see ``likeness``; and of themes that fit one passage the nearest counts
+against the others. All this is as strong as the collection is large.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transcripts.libraries import torch_first
 from transcripts.model import Passage, ThemeScore
 from transcripts.themes.codebook import Codebook, Theme
 from transcripts.themes.embed import SentenceEmbedder, Vectors
+from transcripts.themes.likeness import Likeness, likeness
 
 PROPOSED_FROM = 0.5
 """A score from which a theme is proposed."""
@@ -32,20 +35,28 @@ MOST_PROPOSED = 3
 LONGEST_JOINED_MS = 180_000
 """Neighbours on one theme are left apart where together they would be longer."""
 
-# The rest was chosen on passages told by the way (tests/benchmark/labelled/indirect), on no others.
-_STANDS_OUT = 1.0
+# The rest was chosen on labelled/indirect and labelled/plain (tests/benchmark), on no others.
+_STANDS_OUT = 1.05
 """A theme is proposed where its score is so many deviations over its mean: about one passage in seven."""
 _SLOPE = 2.0
 _USUAL_MEAN, _USUAL_SPREAD, _USUAL_PASSAGES = 0.01, 0.075, 30
 """What is believed of a theme's scores before there are passages, and how many passages outweigh it."""
 _SHARPNESS = 0.1
 """The smaller, the more a passage's best sentence counts."""
-_STIFFNESS, _FEW = 0.1, 10
-"""How much is held against each step away from the codebook; with so few passages looked at, twice as much."""
-_EVERYWHERE = 2.0
-"""The same against a step that would change every passage alike."""
-_RARE_COUNTS = 4.0
+_FREE, _FEW = 10.0, 10
+"""How far a passage may be from what the codebook says, as a variance; with so few looked at, half of it."""
+_EVERYWHERE = 0.5
+"""The same of all passages alike."""
+_RARE_COUNTS = 2.0
 """A theme fits few of the passages looked at: those count so much more, at most."""
+_REGRESSED, _NEIGHBOURS = 0.5, 0.35
+"""How much of a score is what the whole collection makes of it, and then what the neighbours say."""
+_OUTRIGHT = 1.0
+"""By what was learned alone a theme is proposed where its odds are so much, as a logarithm."""
+_RIVAL = 0.3
+"""How much a passage's nearest theme counts against its others."""
+
+_MOST_STEPS, _SMALL = 50, 1e-8
 
 Scores = NDArray[np.float64]
 
@@ -90,6 +101,14 @@ class Labelled:
         ]
         return tuple(sorted(scores, key=lambda score: -score.score))
 
+    def worth_looking(self, places: Iterable[int]) -> list[int]:
+        """Those passages in the order in which to look at them: most uncertain first, all themes together.
+
+        A theme counts as much as the variance of its answer (uncertainty sampling; Lewis & Gale 1994).
+        """
+        doubt = (self.scores * (1 - self.scores)).sum(axis=1).round(4)
+        return sorted(places, key=lambda place: (-doubt[place], place))
+
     def why(self, place: int, key: str, most: int = 2) -> list[tuple[int, float]]:
         """The sentences of a passage that weighed most for a theme: (place in the passage, share of the weight)."""
         theme = next(place for place, theme in enumerate(self.codebook.themes) if theme.key == key)
@@ -98,22 +117,77 @@ class Labelled:
         return [(int(one), round(float(weights[one]), 3)) for one in order]
 
 
-def labelled(
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Passages against a codebook, before anything that editors said: what does not change as they say more."""
+
+    codebook: Codebook
+    _sentences: tuple[Vectors, ...]
+    _directions: Scores
+    _spread: Scores
+    _logits: Scores
+    _likeness: Likeness
+    _believed: int
+    """How many passages' mean and spread are to be believed."""
+
+    def labelled(self, judged: Sequence[Judged] = ()) -> Labelled:
+        """The passages' scores, learned from what editors said of some."""
+        logits, moved = self._logits.copy(), np.zeros_like(self._directions)
+        outright = np.full_like(logits, -np.inf)
+        for theme, one in enumerate(self.codebook.themes):
+            places, weights = _learned(self._likeness, logits[:, theme], one.key, judged)
+            if places:
+                logits[:, theme] += (
+                    self._likeness.carried(places, _FREE * weights) + _EVERYWHERE * weights.sum()
+                )
+                outright[:, theme] = logits[:, theme] - _OUTRIGHT
+                rows = self._likeness.rows[places, : moved.shape[1]]
+                moved[theme] = _FREE * (weights @ rows) * self._spread[theme] / _SLOPE
+        apart = self._standing(logits, -_SLOPE * _STANDS_OUT, _SLOPE)
+        if self._believed:
+            told = self._likeness.regressed(_proposing(self._rivalled(apart)))
+            share = self._strength * _REGRESSED
+            apart = (1 - share) * apart + share * told / np.maximum(told.std(axis=0), 1e-9)
+            apart = self._likeness.smoothed(apart, self._strength * _NEIGHBOURS)
+        # A theme that most passages speak of stands out in none.
+        scores = np.maximum(_proposing(self._rivalled(self._standing(apart))), _sigmoid(outright))
+        return Labelled(self.codebook, scores, self._sentences, self._directions + moved)
+
+    @property
+    def _strength(self) -> float:
+        return self._believed / (self._believed + _USUAL_PASSAGES)
+
+    def _standing(self, values: Scores, usual_mean: float = 0.0, usual_spread: float = 1.0) -> Scores:
+        """How many deviations over the theme's mean."""
+        mean, spread = _spread(values, self._believed, usual_mean, usual_spread)
+        standing: Scores = (values - mean) / spread
+        return standing
+
+    def _rivalled(self, values: Scores) -> Scores:
+        """The same once the best of a passage's other themes counts against each."""
+        if values.shape[1] == 1:
+            return values
+        order = np.sort(values, axis=1)
+        rivals = np.where(values == order[:, -1:], order[:, -2:-1], order[:, -1:])
+        return self._standing(values - self._strength * _RIVAL * rivals)
+
+
+def ground(
     sentences: Sequence[Vectors],
+    texts: Sequence[Sequence[str]],
     codebook: Codebook,
     embedder: SentenceEmbedder,
-    judged: Sequence[Judged] = (),
     *,
     alone: bool = False,
-) -> Labelled:
-    """Score passages for every theme of the codebook.
+) -> Ground:
+    """Weigh passages against every theme of the codebook.
 
     Args:
         sentences: a collection's passages, each the vectors of its sentences, shape (sentences, dimension).
+        texts: the sentences themselves.
         codebook: at least one theme.
         embedder: made the vectors; the themes' are made by it too.
-        judged: what editors said of some of the passages.
-        alone: the passages are no collection, so nothing is learned from their mean and spread.
+        alone: the passages are no collection, so nothing is learned from each other.
     """
     themes = np.stack([_theme_vector(theme, embedder) for theme in codebook.themes])
     told = np.concatenate([embedder.embed(_texts(theme)) for theme in codebook.themes])
@@ -127,16 +201,7 @@ def labelled(
     believed = 0 if alone else len(sentences)
     mean, spread = _spread(raw, believed, _USUAL_MEAN, _USUAL_SPREAD)
     logits = _SLOPE * ((raw - mean) / spread - _STANDS_OUT)
-    moved = np.zeros_like(directions)
-    for theme, one in enumerate(codebook.themes):
-        learned = _learned(wholes, logits[:, theme], one.key, judged)
-        if learned is not None:
-            moved[theme] = learned[:-1]
-            logits[:, theme] += wholes @ learned[:-1] + learned[-1]
-    mean, again = _spread(logits, believed, -_SLOPE * _STANDS_OUT, _SLOPE)
-    # Learning makes a theme narrower or wider: it stands out by what it is now, or by what was learned outright.
-    scores = _sigmoid(np.maximum(_SLOPE * ((logits - mean) / again - _STANDS_OUT), logits))
-    return Labelled(codebook, scores, apart, directions + moved * (spread / _SLOPE)[:, None])
+    return Ground(codebook, apart, directions, spread, logits, likeness(wholes, texts), believed)
 
 
 def label(
@@ -152,7 +217,8 @@ def label(
     """
     if not passages or not codebook.themes:
         return tuple(replace(passage, scores=(), proposed=()) for passage in passages)
-    found = labelled(vectors_of(passages, embedder), codebook, embedder, alone=True)
+    texts = [[segment.text for segment in one.segments] for one in passages]
+    found = ground(split_vectors(texts, embedder), texts, codebook, embedder, alone=True).labelled()
     scored = [
         replace(passage, scores=found.theme_scores(place), proposed=found.proposed(place))
         for place, passage in enumerate(passages)
@@ -161,11 +227,6 @@ def label(
     if len(joined) < len(scored):
         return label(joined, codebook, embedder, whole)
     return tuple(scored)
-
-
-def vectors_of(passages: Sequence[Passage], embedder: SentenceEmbedder) -> list[Vectors]:
-    """The vectors of each passage's sentences."""
-    return split_vectors([[segment.text for segment in one.segments] for one in passages], embedder)
 
 
 def split_vectors(texts: Sequence[Sequence[str]], embedder: SentenceEmbedder) -> list[Vectors]:
@@ -200,31 +261,38 @@ def _spread(values: Scores, count: int, mean: float, spread: float) -> tuple[Sco
     return means, np.sqrt(variances)
 
 
-def _learned(wholes: Vectors, logits: Scores, key: str, judged: Sequence[Judged]) -> Scores | None:
-    """What to add to a theme's logits: weights for a passage's vector, and last a constant; None: nothing was said."""
+def _learned(alike: Likeness, logits: Scores, key: str, judged: Sequence[Judged]) -> tuple[list[int], Scores]:
+    """The passages that say something of a theme, and what each adds to those like it.
+
+    Newton's method on the posterior, halving steps that go too far (Rasmussen & Williams 2006, algorithm 3.1).
+    """
     known = [(one.place, key in one.fits) for one in judged if key in one.fits | one.unfit or one.fits]
-    if not known:
-        return None
-    torch_first()
-    from scipy.optimize import minimize
-
     places = [place for place, _ in known]
-    fits = np.array([fit for _, fit in known], dtype=float)
-    rows, start = wholes[places].astype(float), logits[places]
-    few = min(_RARE_COUNTS, max(1.0, (1 - fits).sum() / max(fits.sum(), 1)))
-    counts = np.where(fits > 0, few, 1.0)
+    weights = np.zeros(len(known))
+    if not known:
+        return places, weights
+    fits, start = np.array([fit for _, fit in known], dtype=float), logits[places]
+    counts = np.where(fits > 0, min(_RARE_COUNTS, max(1.0, (1 - fits).sum() / max(fits.sum(), 1))), 1.0)
     held = 1 + _FEW / len(known)
-    stiffness = held * np.append(np.full(rows.shape[1], _STIFFNESS), _EVERYWHERE)
+    kernel = (_FREE * alike.between(places) + _EVERYWHERE) / held
 
-    def loss(weights: Scores) -> tuple[float, Scores]:
-        outcome = start + rows @ weights[:-1] + weights[-1]
-        wrong = counts * (_sigmoid(outcome) - fits)
-        value = (counts * (np.logaddexp(0, outcome) - fits * outcome)).sum() + stiffness @ weights**2 / 2
-        return float(value), np.append(rows.T @ wrong, wrong.sum()) + stiffness * weights
+    def cost(weights: Scores) -> float:
+        outcome = start + kernel @ weights
+        return float(counts @ (np.logaddexp(0, outcome) - fits * outcome) + weights @ kernel @ weights / 2)
 
-    found = minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B")
-    weights: Scores = found.x
-    return weights
+    best = cost(weights)
+    for _ in range(_MOST_STEPS):
+        moved = kernel @ weights
+        likely = _sigmoid(start + moved)
+        curved = counts * likely * (1 - likely)
+        aim = curved * moved + counts * (fits - likely)
+        step = np.linalg.solve(np.eye(len(known)) + curved[:, None] * kernel, aim) - weights
+        while (reached := cost(weights + step)) > best and np.abs(step).max() > _SMALL:
+            step /= 2
+        weights, gained, best = weights + step, best - reached, reached
+        if gained < _SMALL:
+            break
+    return places, weights / held
 
 
 def _joined(passages: Sequence[Passage], whole: Collection[str]) -> list[Passage]:
@@ -245,8 +313,13 @@ def _unit(vectors: Vectors) -> Vectors:
     return unit
 
 
+def _proposing(standing: Scores) -> Scores:
+    """As scores of 0 to 1."""
+    return _sigmoid(_SLOPE * (standing - _STANDS_OUT))
+
+
 def _sigmoid(values: Scores) -> Scores:
-    return 1 / (1 + np.exp(-np.clip(values, -500, 500)))
+    return 1 / (1 + np.exp(-np.clip(values, -80, 80)))
 
 
 def _softmax(values: Scores) -> Scores:
