@@ -49,17 +49,20 @@ class Likeness:
     def between(self, places: Sequence[int] | NDArray[np.intp]) -> Values:
         """How alike some passages are: shape (places, places)."""
         chosen = self.rows[places].astype(float)
-        return chosen @ chosen.T
+        alike: Values = chosen @ chosen.T
+        return alike
 
     def carried(self, places: Sequence[int] | NDArray[np.intp], weights: Values) -> Values:
         """For all passages the sum of weights, each as far as they are alike: (places, n) -> (passages, n)."""
-        return self.rows @ (self.rows[places].T @ weights)
+        carried: Values = self.rows @ (self.rows[places].T @ weights)
+        return carried
 
     def smoothed(self, values: Values, share: float) -> Values:
         """Values (passages, n), that share of each the mean of its neighbours'."""
         if not self.near.shape[1]:
             return values
-        return (1 - share) * values + share * np.einsum("pk,pkn->pn", self.shares, values[self.near])
+        neighbours: Values = np.einsum("pk,pkn->pn", self.shares, values[self.near])
+        return (1 - share) * values + share * neighbours
 
     def regressed(self, values: Values) -> Values:
         """What a ridge regression of values (passages, n) says of each passage, but for a constant."""
