@@ -193,7 +193,7 @@ def ground(
     told = np.concatenate([embedder.embed(_texts(theme)) for theme in codebook.themes])
     # One theme has nothing in common with others.
     share = 1 - 1 / len(codebook.themes)
-    directions = _unit(themes - share * themes.mean(axis=0))
+    directions = _unit(themes - share * themes.mean(axis=0)).astype(float)
     centre = share * told.mean(axis=0)
     apart = tuple(_unit(one - centre) for one in sentences)
     wholes = _unit(np.stack([_unit(one.mean(axis=0)) for one in sentences]) - centre)
