@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
-from transcripts.engines.decoding import Decoder, Memory, logsumexp
+from transcripts.engines.decoding import ROOM, Decoder, Memory, logsumexp
 from transcripts.engines.values import MS_A_STATE, TimedWord
 
 MEDIAN_WIDTH = 7
+SCORED = 32
+"""So many tokens get their chances at once: scores over a whole vocabulary are large."""
 PREPENDED = "\"'“¿([{-"
 APPENDED = "\"'.。,，!！?？:：”)]}、"
 
@@ -44,21 +47,29 @@ def align(
     spoken = [row for row, text in enumerate(cut) if text]
     if not spoken:
         return found
-    longest = max(len(cut[row]) for row in spoken)
-    rows = [
-        [*sot, tokenizer.no_timestamps, *cut[row], *[tokenizer.eot] * (1 + longest - len(cut[row]))]
-        for row in spoken
-    ]
-    given = torch.tensor(rows, device=decoder.device)
+    rows = [[*sot, tokenizer.no_timestamps, *cut[row], tokenizer.eot] for row in spoken]
+    longest = max(len(row) for row in rows)
+    room = min(decoder.context, longest + -longest % ROOM)
+    given = torch.tensor([row + [tokenizer.eot] * (room - len(row)) for row in rows], device=decoder.device)
     read, products, _ = decoder.read(given, memory if len(spoken) == len(memory) else memory[spoken])
     for place, row in enumerate(spoken):
         text, first = cut[row], len(sot)
-        scores = decoder.scores(read[place, first : first + len(text)])[:, : tokenizer.eot]
-        wanted = torch.tensor(text, device=decoder.device)
-        chances = (scores.gather(1, wanted[:, None])[:, 0] - logsumexp(scores)).exp()
+        chances = _chances(decoder, read[place, first : first + len(text)], text, tokenizer.eot)
         path = _path(products[place, :, : first + len(text) + 2, : max(1, states[row])], first)
-        found[row] = words(tokenizer, text, path, chances.tolist())
+        found[row] = words(tokenizer, text, path, chances)
     return found
+
+
+def _chances(decoder: Decoder, states: Tensor, text: Sequence[int], vocabulary: int) -> list[float]:
+    """The probability of each token of a text among the first ``vocabulary`` ones, by the state before it."""
+    found: list[float] = []
+    room = -len(text) % SCORED
+    wanted = torch.tensor([*text, *[0] * room], device=decoder.device)
+    parts = torch.split(F.pad(states, (0, 0, 0, room)), SCORED)
+    for some, ones in zip(parts, torch.split(wanted, SCORED), strict=True):
+        scores = decoder.scores(some)[:, :vocabulary]
+        found += (scores.gather(1, ones[:, None])[:, 0] - logsumexp(scores, spent=True)).exp().tolist()
+    return found[: len(text)]
 
 
 def cut_to_fit(tokenizer: Any, context: int, texts: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -21,6 +21,9 @@ from transcripts.engines.values import Decoded, Search
 
 MAX_INITIAL_TIMESTAMP = 50
 """A window's first timestamp is at most this many steps of 20 ms."""
+ROOM = 32
+"""Texts are given room in steps of so many tokens: a processor keeps what it once prepared for products of a shape, so
+few shapes take little memory."""
 FINISHED_SHARE = 0.25
 """From this share of finished windows on, the rest go on in a smaller batch."""
 _LEAST = -80.0
@@ -173,7 +176,7 @@ class Decoder:
         Args:
             tokens: (hypotheses,), the hypotheses of a window side by side.
             at: the position of the token in the text context.
-            caches: for each layer (2, hypotheses, heads, context, width of a head); written at ``at``.
+            caches: for each layer (2, hypotheses, heads, room, width of a head); written at ``at``, finite behind it.
             memory: of the windows.
         """
         states = self._embedded(tokens[:, None], at)
@@ -181,8 +184,9 @@ class Decoder:
             qkv = layer.qkv(layer.norm(states, self.dtype))
             query, *keys_and_values = qkv.view(len(qkv), 3, self.heads, -1).unbind(1)
             cache[:, :, :, at] = torch.stack(keys_and_values)
-            products = query[:, :, None] @ cache[0, :, :, : at + 1].transpose(-1, -2)
-            own = _weighted(products, cache[1, :, :, : at + 1])
+            products = query[:, :, None] @ cache[0].transpose(-1, -2)
+            products[..., at + 1 :] = _NEVER
+            own = _weighted(products, cache[1])
             states = states + layer.out(_joined(own))
             query = layer.cross_query(layer.cross_norm(states, self.dtype))
             # a window's hypotheses are rows of one product with its sound
@@ -211,11 +215,7 @@ class Decoder:
         first = torch.tensor(start.tokens, device=self.device).expand(windows, -1)
         states, _, kept = self.read(first, memory)
         silence = self.scores(states[:, start.sot]).softmax(-1)[:, start.rules.no_speech]
-        caches = []
-        for layer in kept:
-            cache = layer.new_empty(2, windows * width, self.heads, longest, layer.shape[-1])
-            cache[:, :, :, :before] = layer.repeat_interleave(width, 1)
-            caches.append(cache)
+        caches = [_roomy(layer.repeat_interleave(width, 1)) for layer in kept]
         hypotheses = _Hypotheses(start.rules, search, windows, self.device, generator)
         scores = self.scores(states[:, -1]).repeat_interleave(width, 0)
         at = before
@@ -229,6 +229,8 @@ class Decoder:
                 memory = memory[rows]
                 caches = [cache[:, each] for cache in caches]
             self._repast(caches, hypotheses, before, at)
+            if at == caches[0].shape[-2]:
+                caches = [_roomy(cache) for cache in caches]
             scores = self.scores(self.step(hypotheses.last, at, caches, memory))
             at += 1
         texts = hypotheses.best()
@@ -257,6 +259,11 @@ class _Norm:
 
     def __call__(self, states: Tensor, dtype: torch.dtype) -> Tensor:
         return F.layer_norm(states, self.weight.shape, self.weight, self.bias).to(dtype)
+
+
+def _roomy(past: Tensor) -> Tensor:
+    """The past (..., length, width), and zeros behind it up to the next multiple of ``ROOM``."""
+    return F.pad(past, (0, 0, 0, ROOM - past.shape[-2] % ROOM))
 
 
 def _weighted(products: Tensor, value: Tensor) -> Tensor:
