@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
+from whisper.timing import median_filter
 
+from transcripts.engines.aligning import median
 from transcripts.engines.decoding import logsumexp
 from transcripts.engines.products import Linear, can_pack
 
@@ -35,3 +37,11 @@ def test_impossible_tokens_add_nothing(spent):
 
 def test_where_nothing_is_possible_the_sum_is_less_than_anything():
     assert logsumexp(torch.full((1, 3), float("-inf"))) < -1e38
+
+
+@pytest.mark.parametrize("width", [3, 5, 7])
+@pytest.mark.parametrize("shape", [(2, 5, 400), (3, 1, 7), (1, 2, 3)])
+def test_a_median_is_the_librarys(shape, width):
+    draw = torch.Generator().manual_seed(1)
+    values = torch.randn(shape, generator=draw).round(decimals=1)  # some are equal
+    assert torch.equal(median(values, width), median_filter(values, width))
