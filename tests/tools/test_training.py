@@ -9,7 +9,15 @@ import whisper
 from click.testing import CliRunner
 
 from tools.checkpoint import training
-from tools.checkpoint.network import FULL_VOCABULARY, Network, Size, export, spoken_by, take_up
+from tools.checkpoint.network import (
+    FULL_VOCABULARY,
+    Network,
+    Size,
+    export,
+    go_halfway_back,
+    spoken_by,
+    take_up,
+)
 from tools.checkpoint.speech import tokenizer
 from tools.checkpoint.windows import Phase, Vocabulary
 
@@ -114,6 +122,13 @@ def test_a_course_begins_with_what_the_one_before_learned(tmp_path: Path) -> Non
     assert torch.equal(taken[after.number(new)], fresh[after.number(new)])
     sound = torch.randn(1, 80, 3000)
     assert torch.allclose(first.whisper.encoder(sound), second.whisper.encoder(sound), atol=2e-2)
+    with torch.no_grad():
+        second.whisper.encoder.conv1.weight += 2
+        second.whisper.decoder.token_embedding.weight[after.number(new)] += 2
+    go_halfway_back(second, after, path)
+    moved = second.whisper.encoder.conv1.weight - first.whisper.encoder.conv1.weight
+    assert torch.allclose(moved, torch.ones_like(moved), atol=1e-2)
+    assert torch.allclose(taken[after.number(new)], fresh[after.number(new)] + 2), "nothing to go back to"
     with pytest.raises(RuntimeError, match="size"):
         take_up(Network(Size(128, 2, 2, 2), after, 5), after, path)
 

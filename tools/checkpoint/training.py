@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tools.checkpoint import speech
-from tools.checkpoint.network import Network, Size, export, spoken_by, take_up
+from tools.checkpoint.network import Network, Size, export, go_halfway_back, spoken_by, take_up
 from tools.checkpoint.windows import TEXT_CONTEXT, Batch, Phase, Speech, Windows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -260,8 +260,12 @@ def main(
         if go_on and state.is_file():
             trainer.restore(state)
             click.echo(f"course {number + 1}: going on from step {trainer.step} of {len(windows)}")
-        begin = out if number == last else work / f"course-{name}-{seed}-{number + 1}.pt"
-        train(trainer, profile.loaders, state, begin)
+        end = out if number == last else work / f"course-{name}-{seed}-{number + 1}.pt"
+        train(trainer, profile.loaders, state, end)
+        if begin:
+            go_halfway_back(trainer.network, windows.speech.vocabulary, begin)
+            export(trainer.network, windows.speech.vocabulary, end)
+        begin = end
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
