@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from transcripts.speakers.matching import HeardVoice, likeness, match, recurring
+from transcripts.speakers.matching import HeardVoice, match, recurring
 
 DIMENSION = 64
 
@@ -118,12 +118,3 @@ def test_many_voices_of_one_person_are_one_group() -> None:
     voices = Voices(2, spread=0.2)
     (group,) = recurring([voices.heard(0, n) for n in range(300)])
     assert len(group) == 300
-
-
-def test_likeness_is_the_mean_of_the_best() -> None:
-    voices = Voices(2, spread=0)
-    other = voices.heard(1, 1)
-    exemplars = [voices.heard(0, n) for n in range(5)] + [other] * 5
-    assert likeness(voices.heard(0, 9), exemplars) == pytest.approx(1.0, abs=1e-5)
-    with pytest.raises(ValueError, match="at least one exemplar"):
-        likeness(other, [])

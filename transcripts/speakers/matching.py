@@ -96,17 +96,6 @@ def match(voices: Sequence[HeardVoice], least: float = SUGGESTED) -> list[Match]
     return _one_each(unknown, persons, scores, cosines, least)
 
 
-def likeness(voice: HeardVoice, exemplars: Sequence[HeardVoice]) -> float:
-    """The mean cosine of a voice to the exemplars most like it, -1 to 1.
-
-    Raises:
-        ValueError: there are no exemplars.
-    """
-    if not exemplars:
-        raise ValueError("a voice is compared with at least one exemplar")
-    return float(_best(voice.embedding[None] @ _stack(exemplars).T)[0])
-
-
 def recurring(voices: Sequence[HeardVoice], least: float = SAME_GROUP) -> list[list[HeardVoice]]:
     """Voices without a person that sound like one person in several recordings: groups of two or more, largest first.
 
