@@ -17,7 +17,7 @@ from transcripts.speakers import Diarization, SpeakerHints, attribute, clusters,
 from transcripts.speakers.clusters import cluster
 from transcripts.speakers.compensation import _learned
 from transcripts.speakers.encoder import unit
-from transcripts.speakers.overlap import pair
+from transcripts.speakers.overlap import NOBODY, Both, pairs
 from transcripts.speakers.resegmentation import FRAME_MS, frames_of, hearing
 from transcripts.speech import speech_spans, voiced_spans
 
@@ -173,20 +173,23 @@ def test_frames_hear_the_windows_of_their_stretch(monkeypatch):
 
 # Two at once
 @pytest.mark.parametrize(
-    ("mixed", "beside", "expected"),
+    ("mixed", "before", "after", "length_ms", "expected"),
     [
-        ((0, 1), (), (0, 1)),
-        ((1, 2), (2,), (1, 2)),
-        ((0,), (0,), (0, 1)),
-        ((), (1, 2), (1, 2)),
-        ((2,), (0,), (0, 2)),
+        pytest.param([(0, 1)] * 2, NOBODY, NOBODY, 600, [(0, 1)] * 2, id="nobody beside"),
+        pytest.param([(1, 2)] * 2, NOBODY, 2, 600, [(1, 2)] * 2, id="one goes on"),
+        pytest.param([(0,)] * 2, 0, 0, 600, [(0, 1)] * 2, id="the other is faint"),
+        pytest.param([()] * 2, 1, 2, 600, [(1, 2)] * 2, id="nothing is heard"),
+        pytest.param([(2,)] * 2, 0, NOBODY, 600, [(0, 2)] * 2, id="one of them was there before"),
+        pytest.param([(0, 3), (2, 3)], 0, 2, 1_500, [(0, 3), (3, 2)], id="a third while one follows another"),
+        pytest.param([(0, 2)] * 2, 0, 2, 1_500, [(0, 2)] * 2, id="one begins before the other ends"),
+        pytest.param([(0, 3), (2, 3)], 0, 2, 600, [(2, 3)] * 2, id="too short for a third"),
     ],
 )
-def test_two_at_once_are_the_pair_that_fits(mixed, beside, expected):
-    means = people(3)
+def test_two_at_once_are_the_pair_that_fits(mixed, before, after, length_ms, expected):
+    means = people(4)
     means[1] = unit((means[0] + 0.2 * means[1])[None])[0]
-    heard = unit(np.stack([means[list(mixed)].sum(axis=0)] * 3)) if mixed else np.zeros((0, 256), np.float32)
-    assert pair(heard, means, {0, 1, 2}, frozenset(beside)) == expected
+    halves = unit(np.stack([means[list(who)].sum(axis=0) for who in mixed]))
+    assert pairs(halves, means, range(4), Both(0, 10, before, after), length_ms) == tuple(expected)
 
 
 @pytest.fixture(scope="module")

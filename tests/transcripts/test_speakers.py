@@ -99,6 +99,15 @@ def test_windows_cover_speech_and_nothing_else(speech, expected):
     assert [tuple(window) for window in windows(speech, 500).tolist()] == expected
 
 
+def test_windows_may_be_shorter():
+    assert windows([Span(0, 1_400), Span(2_000, 2_300)], 300, 1_000).tolist() == [
+        [0, 1_000],
+        [300, 1_000],
+        [400, 1_000],
+        [2_000, 300],
+    ]
+
+
 def test_mel_power_is_linear_and_puts_a_tone_in_its_place():
     sound = np.sin(2 * np.pi * 1_000 * np.arange(16_000) / 16_000).astype(np.float32)
     once, twice = mel_power(sound), mel_power(2 * sound)

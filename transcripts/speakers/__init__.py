@@ -25,6 +25,8 @@ Progress = Callable[[int], None]
 """Told how many milliseconds of the recording are done."""
 
 HOP_MS = 500
+BOTH_WINDOW_MS, BOTH_HOP_MS = 1_000, 250
+"""Where two speak at once the encoder listens for shorter: who they are may change before a whole window is over."""
 PAUSE_MS = 400
 """Somebody who pauses for less within a stretch of speech is still heard to speak."""
 FAINT = 0.8
@@ -111,7 +113,7 @@ def diarize(
         return Diarization()
     frames = _frames(speech, counts)
     parts = frames.parts
-    windows_ms = encoder.windows(parts, HOP_MS)
+    windows_ms = _windows(frames)
     of_window = np.searchsorted([one.start_ms for one in parts], windows_ms[:, 0], side="right") - 1
     embeddings = encoder.embed(path, windows_ms, encoder.speech_gain(path, speech), progress)
     alone = frames.of_part(frames.speaking == 1)[of_window]
@@ -123,7 +125,7 @@ def diarize(
         frames, windows_ms[alone], of_window[alone], embeddings[alone], voices, known=hints.count is not None
     )
     voices = _sound(frames, spoken, voices, windows_ms[solid], embeddings[solid])
-    spoken, second = _both(frames, spoken, voices, embeddings, of_window)
+    spoken, second = _both(frames, spoken, voices, windows_ms, of_window, embeddings)
     found = _result(spoken, second, voices, frames)
     crowded = hints.count is None and len(found.voices) >= CROWD
     return replace(found, uncertain=CROWDED) if crowded else found
@@ -182,6 +184,20 @@ def _frames(speech: Sequence[Span], counts: Counts) -> _Frames:
     return _Frames(starts_ms, ends_ms, stretch, speaking, part, edges)
 
 
+def _windows(frames: _Frames) -> Windows:
+    """Where the encoder listens, in order: where two speak at once more closely."""
+    import numpy as np
+
+    from transcripts.speakers import encoder
+
+    parts, two = frames.parts, frames.of_part(frames.speaking == 2)
+    alone = [part for part, both in zip(parts, two, strict=True) if not both]
+    together = [part for part, both in zip(parts, two, strict=True) if both]
+    found = [encoder.windows(alone, HOP_MS), encoder.windows(together, BOTH_HOP_MS, BOTH_WINDOW_MS)]
+    windows_ms = np.concatenate(found)
+    return windows_ms[np.argsort(windows_ms[:, 0], kind="stable")]
+
+
 def _follow(
     frames: _Frames,
     windows_ms: Windows,
@@ -227,21 +243,40 @@ def _sound(
 
 
 def _both(
-    frames: _Frames, spoken: Frames, voices: Embeddings, embeddings: Embeddings, of_window: Frames
+    frames: _Frames,
+    spoken: Frames,
+    voices: Embeddings,
+    windows_ms: Windows,
+    of_window: Frames,
+    embeddings: Embeddings,
 ) -> tuple[Frames, Frames]:
     """The voice of each frame, and the second one where two speak at once, else -1."""
     import numpy as np
 
-    from transcripts.speakers.overlap import pair, stretches
+    from transcripts.speakers.overlap import NOBODY, pairs, stretches
 
-    first, second = spoken.copy(), np.full(len(spoken), -1, dtype=np.int64)
+    first, second = spoken.copy(), np.full(len(spoken), NOBODY, dtype=np.int64)
     together = frames.speaking == 2
     there = set(spoken[~together].tolist())
+    middles = windows_ms[:, 0] + windows_ms[:, 1] // 2
     for both in stretches(together, spoken, frames.stretch) if len(there) > 1 else ():
-        heard = embeddings[of_window == frames.part[both.first]]
-        two = pair(heard, voices, there, both.beside)
-        first[both.first : both.last], second[both.first : both.last] = two
+        bounds = frames.part[both.first], frames.part[both.last - 1] + 1
+        heard = slice(*np.searchsorted(of_window, bounds).tolist())
+        start_ms, end_ms = int(frames.starts_ms[both.first]), int(frames.ends_ms[both.last - 1])
+        halves = _halves(embeddings[heard], middles[heard], (start_ms + end_ms) // 2)
+        two = pairs(halves, voices, there, both, end_ms - start_ms)
+        half = (both.first + both.last) // 2
+        for (one, other), part in zip(two, (slice(both.first, half), slice(half, both.last)), strict=True):
+            first[part], second[part] = one, other
     return first, second
+
+
+def _halves(heard: Embeddings, middles_ms: Frames, middle_ms: int) -> Embeddings:
+    """The mean of what is heard up to the middle, and from there on; of everything, where a half has no window."""
+    import numpy as np
+
+    sides = [heard[middles_ms <= middle_ms], heard[middles_ms >= middle_ms]]
+    return np.stack([(side if len(side) else heard).mean(axis=0) for side in sides])
 
 
 def _voices(embeddings: Embeddings, hints: SpeakerHints) -> Embeddings:

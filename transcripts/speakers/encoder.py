@@ -51,18 +51,18 @@ def unit(rows: NDArray[np.floating[Any]]) -> Embeddings:
     return scaled
 
 
-def windows(stretches: Sequence[Span], hop_ms: int) -> Windows:
+def windows(stretches: Sequence[Span], hop_ms: int, length_ms: int = WINDOW_MS) -> Windows:
     """Where the encoder listens: start and length in ms of each window, by start, shape (n, 2).
 
-    Windows lie ``hop_ms`` apart inside each stretch, the last flush with its end; a stretch that is shorter than a
-    window gets one of its own length. None reaches out of its stretch, where somebody else may speak.
+    Windows of ``length_ms`` lie ``hop_ms`` apart inside each stretch, the last flush with its end; a stretch that is
+    shorter than a window gets one of its own length. None reaches out of its stretch, where somebody else may speak.
     """
     found: list[tuple[int, int]] = []
     for span in stretches:
-        spare = span.duration_ms - WINDOW_MS
+        spare = span.duration_ms - length_ms
         if spare > 0:
-            found += ((start, WINDOW_MS) for start in range(span.start_ms, span.start_ms + spare, hop_ms))
-        found.append((span.start_ms + max(0, spare), min(WINDOW_MS, span.duration_ms)))
+            found += ((start, length_ms) for start in range(span.start_ms, span.start_ms + spare, hop_ms))
+        found.append((span.start_ms + max(0, spare), min(length_ms, span.duration_ms)))
     return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
 
 
