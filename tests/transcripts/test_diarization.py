@@ -139,6 +139,12 @@ def test_stretches_are_clustered_and_their_voices_joined(monkeypatch, stretches,
         assert (alike.max(axis=1) > 0.98).all()
 
 
+@pytest.mark.parametrize(("others", "found"), [(30, 2), (200, 1)])
+def test_a_few_words_are_a_voice_in_a_short_recording_only(others, found):
+    said = np.array([0] * others + [1] * 2)
+    assert len(cluster(windows_of(said, people(2)))) == found
+
+
 def test_a_voice_keeps_its_number_through_a_long_recording(monkeypatch, interview, sound_file):
     monkeypatch.setattr(clusters, "MAX_WINDOWS", 60)
     samples, _ = soundfile.read(interview.path)

@@ -32,14 +32,17 @@ SAME_MEAN = 0.91
 """So are voices of different stretches whose mean embeddings have at least this one."""
 LONG_WINDOWS, LONG_SHARE, LONGER = 20, 0.05, 0.06
 """Voices that are each heard in at least so many windows, ten seconds, and this share of all, are one only when by so
-much more alike: what is joined in so many windows is no mood or noise."""
+much more alike: what is joined in so many windows is no mood or noise. Where they are fewer, by as much less."""
 CORE_SHARE, LEAST_CORE = 0.5, 4
 """How much of a voice is its core, and how many windows at least."""
-LEAST_WINDOWS = 3
-"""What is heard in fewer windows than this, some two seconds, is a cough or a laugh and no voice."""
+LEAST_WINDOWS, SHORT_LEAST = 3, 2
+"""What is heard in fewer windows than this, some two seconds, is a cough or a laugh and no voice; in a short recording,
+where nobody says much, in fewer than the other."""
+SHORT_WINDOWS = 60
+"""A recording with fewer windows, half a minute of speech, is short."""
 LEAST_SHARE = 0.01
 """Nor is what is heard in a smaller share of them: in a long recording there is more of everything."""
-WINDOWS_A_VOICE = 8
+WINDOWS_A_VOICE = 6
 """A short recording is not credited with more voices than one for so many windows, unless more are known to be
 there."""
 
@@ -55,8 +58,9 @@ class Likeness:
 
 LEANING_TO_ONE = Likeness(same_voice=0.62, same_mean=0.85)
 """For recordings that are said to hold one voice: only clearly different ones are believed to be two."""
-TWO_EXPECTED = 0.8
-"""Where two voices are expected and one was found, two are believed in that have cores of a smaller cosine."""
+TWO_EXPECTED, TWO_WINDOWS = 0.8, 16
+"""Where two voices are expected and one was found, two are believed in that have cores of a smaller cosine; in fewer
+windows than these they are not looked for."""
 STARTS = 5
 """How often 2-means begins anew."""
 
@@ -102,7 +106,7 @@ def two_voices(embeddings: Embeddings) -> Embeddings:
 
     some = _subsample(embeddings)
     one = np.zeros(len(some), dtype=np.int64)
-    if len(some) < 2 * WINDOWS_A_VOICE:
+    if len(some) < TWO_WINDOWS:
         return centroids(some, one)
     tried = [kmeans2(compensated(some), 2, minit="++", seed=start)[1] for start in range(STARTS)]
     believed = [(_cosine(some, of == 1), start) for start, of in enumerate(tried) if _both_there(of)]
@@ -138,7 +142,7 @@ def _cut(alike: Embeddings, tree: NDArray[np.float64], distance: float) -> Label
 
     groups = fcluster(tree, distance, "distance") - 1
     sizes = np.bincount(groups)
-    least = max(LEAST_WINDOWS, int(LEAST_SHARE * len(alike)))
+    least = SHORT_LEAST if len(alike) < SHORT_WINDOWS else max(LEAST_WINDOWS, int(LEAST_SHARE * len(alike)))
     kept = np.flatnonzero(sizes >= min(least, int(sizes.max())))
     voices = np.stack([alike[groups == group].mean(axis=0) for group in kept])
     nearest = np.argmax(alike @ unit(voices).T, axis=1)
@@ -159,8 +163,8 @@ def _merge(embeddings: Embeddings, labels: Labels, least: int, most: int, same_v
         alike = [_cosine(embeddings[of], labels[of] == second) for of, second in _members(labels, pairs)]
         sizes = np.bincount(labels)
         enough = max(LONG_WINDOWS, LONG_SHARE * len(labels))
-        long = [min(sizes[first], sizes[second]) >= enough for first, second in pairs]
-        too_alike = np.array(alike) - same_voice - LONGER * np.array(long)
+        lasting = [min(sizes[first], sizes[second], enough) / enough for first, second in pairs]
+        too_alike = np.array(alike) - same_voice - LONGER * np.array(lasting)
         if too_alike.max() < 0 and labels.max() < most:
             break
         first, second = pairs[int(too_alike.argmax())]
