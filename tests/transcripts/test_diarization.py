@@ -266,6 +266,18 @@ def words(text, start_ms):
             id="an interjection while the other goes on",
         ),
         pytest.param(
+            [("So we met in the garden again.", 0), ("Yes.", 900)],
+            (Turn(1, 0, 2_100), Turn(2, 3_000, 4_000), Turn(3, 4_000, 9_000)),
+            [1, 2],
+            id="an interjection that is not heard",
+        ),
+        pytest.param(
+            [("So we met in the garden again.", 0), ("Yes.", 900)],
+            (Turn(1, 0, 2_100), Turn(2, 90_000, 91_000)),
+            [1, 1],
+            id="nobody else is near",
+        ),
+        pytest.param(
             [("We met in the garden every week.", 0)],
             (Turn(1, 0, 2_100), Turn(2, 600, 1_400)),
             [1],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Protocol
@@ -26,6 +26,8 @@ AT_ONCE = 0.5
 """Sentences that share this part of the shorter one's time are said at once."""
 NEARBY_MS = 2_000
 """A phrase outside all turns goes to the nearest turn, if that is within this time."""
+LISTENING_MS = 60_000
+"""Who says a sentence during another's, and is not heard there, spoke or speaks within this time."""
 
 
 class HasTurns(Protocol):
@@ -61,7 +63,7 @@ def attribute(transcript: Transcript, diarization: HasTurns) -> Transcript:
 def _at_once(segments: Sequence[Segment], turns: _Turns) -> dict[int, int | None]:
     """The speakers of sentences that are said at once, by place: they are of different speakers where they can be.
 
-    The one whose turn fits best comes first.
+    The one whose turn fits best comes first. Where nobody else is heard, it is said by whoever else speaks nearest.
     """
     rivals: dict[int, set[int]] = {}
     for place, segment in enumerate(segments):
@@ -81,7 +83,11 @@ def _at_once(segments: Sequence[Segment], turns: _Turns) -> dict[int, int | None
     for _, place, who in sorted(fits, key=lambda one: (-one[0], one[1], one[2])):
         if place not in given and all(given.get(rival) != who for rival in rivals[place]):
             given[place] = who
-    return {place: given.get(place, turns.speaker(segments[place].words)) for place in rivals}
+    for place in sorted(rivals.keys() - given.keys()):
+        taken = {given[rival] for rival in rivals[place] if rival in given}
+        else_near = turns.nearest(segments[place].span, LISTENING_MS, taken)
+        given[place] = turns.speaker(segments[place].words) if else_near is None else else_near
+    return given
 
 
 class _Turns:
@@ -114,7 +120,7 @@ class _Turns:
         said = Span(words[0].start_ms, words[-1].end_ms)
         heard = self.candidates(words)
         if not heard:
-            return self._nearest(said)
+            return self.nearest(said, NEARBY_MS)
         best = max(heard, key=lambda who: self.fit(who, said))
         return usual if usual in heard and self.fit(best, said) < OWN else best
 
@@ -128,13 +134,14 @@ class _Turns:
         either_ms = span.duration_ms + sum(turn.duration_ms for turn in turns) - shared_ms
         return shared_ms / max(1, either_ms)
 
-    def _nearest(self, span: Span) -> int | None:
-        around = Span(max(0, span.start_ms - NEARBY_MS), span.end_ms + NEARBY_MS)
+    def nearest(self, span: Span, reach_ms: int, without: Collection[int | None] = ()) -> int | None:
+        """Who has the turn that is nearest and not further than this, of all but some."""
+        around = Span(max(0, span.start_ms - reach_ms), span.end_ms + reach_ms)
 
         def distance(turn: Turn) -> int:
             return max(turn.start_ms - span.end_ms, span.start_ms - turn.end_ms)
 
-        near = self.within(around)
+        near = [turn for turn in self.within(around) if turn.speaker not in without]
         return min(near, key=distance).speaker if near else None
 
     def silences(self, span: Span) -> list[Span]:
