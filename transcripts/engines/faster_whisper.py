@@ -85,8 +85,11 @@ class _Loaded(Loaded):
 
     def features(self, sounds: Sequence[audio.Samples]) -> np.ndarray:
         """The encoder's states (windows, states, width)."""
-        spectra = _view(mels(sounds, self.facts.mels, "cpu").numpy())
-        return np.array(self.model.encode(spectra, to_cpu=True))
+        spectra = mels(sounds, self.facts.mels, "cpu").numpy()
+        # several at once fall out of a processor's caches
+        at_once = len(spectra) if self.source.device == "cuda" else 1
+        batches = (spectra[first : first + at_once] for first in range(0, len(spectra), at_once))
+        return self.joined([np.array(self.model.encode(_view(one), to_cpu=True)) for one in batches])
 
     def joined(self, parts: Sequence[np.ndarray]) -> np.ndarray:
         """Several batches as one."""
