@@ -49,9 +49,14 @@ class _Layer(NamedTuple):
 
 @dataclass(frozen=True)
 class Memory:
-    """What every layer looks up in the sound of some windows: keys and values, each (windows, heads, width, states)."""
+    """What every layer looks up in the sound of some windows: keys and values.
+
+    Each is laid out as the processor reads it quickest: (windows, heads, width, states) where ``upright``, else
+    (windows, heads, states, width).
+    """
 
     layers: tuple[tuple[Tensor, Tensor], ...]
+    upright: bool
 
     def __len__(self) -> int:
         """How many windows."""
@@ -59,7 +64,24 @@ class Memory:
 
     def __getitem__(self, rows: slice | Sequence[int] | Tensor) -> Memory:
         """That of some of the windows."""
-        return Memory(tuple((key[rows], value[rows]) for key, value in self.layers))
+        return Memory(tuple((key[rows], value[rows]) for key, value in self.layers), self.upright)
+
+    def products(self, layer: int, query: Tensor) -> Tensor:
+        """Of queries (windows, heads, rows, width) with all keys: (windows, heads, rows, states)."""
+        key = self.layers[layer][0]
+        found: Tensor = query @ (key if self.upright else key.transpose(-1, -2))
+        return found
+
+    def weighted(self, layer: int, products: Tensor) -> Tensor:
+        """The values (windows, heads, rows, width), weighted by the products' softmax."""
+        value, weights = self.layers[layer][1], products.softmax(-1)
+        if not self.upright:
+            found: Tensor = weights @ value
+        elif weights.shape[-2] < value.shape[-2]:  # few rows: the many values come first, which is done quicker
+            found = (value @ weights.transpose(-1, -2)).transpose(-1, -2)
+        else:
+            found = weights @ value.transpose(-1, -2)
+        return found
 
     @classmethod
     def joined(cls, parts: Sequence[Memory]) -> Memory:
@@ -69,7 +91,8 @@ class Memory:
             tuple(
                 (torch.cat([key for key, _ in layer]), torch.cat([value for _, value in layer]))
                 for layer in by_layer
-            )
+            ),
+            parts[0].upright,
         )
 
 
@@ -87,6 +110,7 @@ class Decoder:
         self.norm = _Norm(decoder.ln)
         self.layers = [self._layer(block) for block in decoder.blocks]
         self.aligned = [tuple(pair) for pair in model.alignment_heads.indices().T.tolist()]
+        self.upright = _upright(self.embedding)
 
     def _layer(self, block: Any) -> _Layer:
         scale = (self.width // self.heads) ** -0.5
@@ -122,11 +146,13 @@ class Decoder:
         features = features.to(self.dtype)
 
         def looked_up(layer: Linear) -> Tensor:
-            return self._split(layer(features)).transpose(-1, -2).contiguous()
+            split = self._split(layer(features))
+            return (split.transpose(-1, -2) if self.upright else split).contiguous()
 
         with torch.inference_mode():
             return Memory(
-                tuple((looked_up(layer.cross_key), looked_up(layer.cross_value)) for layer in self.layers)
+                tuple((looked_up(layer.cross_key), looked_up(layer.cross_value)) for layer in self.layers),
+                self.upright,
             )
 
     def read(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -142,16 +168,16 @@ class Decoder:
         """
         states = self._embedded(tokens, 0)
         products, kept = [], []
-        for number, (layer, (key, value)) in enumerate(zip(self.layers, memory.layers, strict=True)):
+        for number, layer in enumerate(self.layers):
             qkv = layer.qkv(layer.norm(states, self.dtype))
             query, own_key, own_value = (self._split(part) for part in qkv.chunk(3, -1))
             own = F.scaled_dot_product_attention(query, own_key, own_value, is_causal=True, scale=1.0)
             states = states + layer.out(_joined(own))
             kept.append(torch.stack([own_key, own_value]))
             query = self._split(layer.cross_query(layer.cross_norm(states, self.dtype)))
-            scores = query @ key
+            scores = memory.products(number, query)
             products += [scores[:, head] for of, head in self.aligned if of == number]
-            states = states + layer.cross_out(_joined(_weighted(scores, value.transpose(-1, -2))))
+            states = states + layer.cross_out(_joined(memory.weighted(number, scores)))
             states = self._thought(layer, states)
         return states, torch.stack(products, 1), kept
 
@@ -180,7 +206,7 @@ class Decoder:
             memory: of the windows.
         """
         states = self._embedded(tokens[:, None], at)
-        for layer, cache, (key, value) in zip(self.layers, caches, memory.layers, strict=True):
+        for number, (layer, cache) in enumerate(zip(self.layers, caches, strict=True)):
             qkv = layer.qkv(layer.norm(states, self.dtype))
             query, *keys_and_values = qkv.view(len(qkv), 3, self.heads, -1).unbind(1)
             cache[:, :, :, at] = torch.stack(keys_and_values)
@@ -190,8 +216,8 @@ class Decoder:
             states = states + layer.out(_joined(own))
             query = layer.cross_query(layer.cross_norm(states, self.dtype))
             # a window's hypotheses are rows of one product with its sound
-            query = self._split(query.view(key.shape[0], -1, self.width))
-            heard = _joined(_heard(query @ key, value)).reshape(states.shape)
+            query = self._split(query.view(len(memory), -1, self.width))
+            heard = _joined(memory.weighted(number, memory.products(number, query))).reshape(states.shape)
             states = states + layer.cross_out(heard)
             states = self._thought(layer, states)
         return states[:, 0]
@@ -270,9 +296,9 @@ def _weighted(products: Tensor, value: Tensor) -> Tensor:
     return products.softmax(-1) @ value
 
 
-def _heard(products: Tensor, value: Tensor) -> Tensor:
-    """The same of few rows and values (..., width, states): the many values come first, which processors do quicker."""
-    return (value @ products.softmax(-1).transpose(-1, -2)).transpose(-1, -2)
+def _upright(weights: Tensor) -> bool:
+    """Which layout of a sound's keys and values is read quicker with such weights; see ``Memory``."""
+    return weights.device.type != "cpu" or torch.cpu._is_amx_tile_supported()
 
 
 def logsumexp(scores: Tensor, *, spent: bool = False) -> Tensor:
