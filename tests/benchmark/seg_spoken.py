@@ -10,9 +10,11 @@ import hashlib
 import json
 import random
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -60,25 +62,44 @@ def written(seed: int, subjects: tuple[str, ...], stories: tuple[int, int]) -> I
     return Interview(told, tuple(i for i, (a, b) in enumerate(pairwise(lines), 1) if a.story != b.story))
 
 
+def heard_all(
+    seeds: Sequence[int], subjects: tuple[str, ...], stories: tuple[int, int], processes: int = 2
+) -> list[tuple[Interview, float]]:
+    """Each as recognised and attributed, made once and kept, and its word error rate in percent.
+
+    Every interview has a process of its own: espeak-ng remembers what it said, and a little of it is heard again.
+    """
+    make = partial(heard, subjects=subjects, stories=stories)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        return list(pool.map(make, seeds))
+
+
 def heard(seed: int, subjects: tuple[str, ...], stories: tuple[int, int]) -> tuple[Interview, float]:
     """As recognised and attributed, made once and kept, and its word error rate in percent.
 
     A true boundary lies where the next story's first word begins; it is moved to the nearest start of a segment.
     """
-    path = FOLDER / f"{seed}-{subjects[0]}-{stories[0]}-{stories[1]}.flac"
+    path, said = _told(seed, subjects, stories)
     kept = path.with_suffix(f".{_checkpoint()}.json")
     if not kept.is_file():
-        lines = _spoken(path, seed, interview(seed, subjects, *stories))
         found = _recognised(path)
         rows = [
             [one.speaker or 0, [(w.text, w.start_ms, w.end_ms) for w in one.words]] for one in found.segments
         ]
-        kept.write_text(json.dumps({"said": [asdict(line) for line in lines], "heard": rows}))
-    document = json.loads(kept.read_text())
-    said = [Timed(**line) for line in document["said"]]
-    told = _transcript(document["heard"])
+        kept.write_text(json.dumps(rows))
+    told = _transcript(json.loads(kept.read_text()))
     rate = word_error_rate(" ".join(word for line in said for word, _, _ in line.words), told.text).rate
     return Interview(told, _mapped(said, told)), 100 * rate
+
+
+def _told(seed: int, subjects: tuple[str, ...], stories: tuple[int, int]) -> tuple[Path, list[Timed]]:
+    """The sound of an interview, made once, and what is said in it."""
+    path = FOLDER / f"{seed}-{subjects[0]}-{stories[0]}-{stories[1]}.flac"
+    said = path.with_suffix(".said.json")
+    if not said.is_file():
+        lines = _spoken(path, seed, interview(seed, subjects, *stories))
+        said.write_text(json.dumps([asdict(line) for line in lines]))
+    return path, [Timed(**line) for line in json.loads(said.read_text())]
 
 
 @cache
