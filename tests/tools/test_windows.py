@@ -8,7 +8,7 @@ import torch
 
 from tools.checkpoint import speech
 from tools.checkpoint.text import held_out
-from tools.checkpoint.windows import IGNORED, Phase, Speech, Windows
+from tools.checkpoint.windows import IGNORED, Phase, Speech, Windows, _Composer
 
 PHASES = [Phase(600, 8, 48, 0.0, 3), Phase(3000, 4, 200, 0.5, 3)]
 
@@ -82,3 +82,26 @@ def test_some_windows_hold_no_speech_and_say_so(windows: Windows) -> None:
     answers = [compose(random.Random(n), PHASES[0], 0).wanted for n in range(120)]
     silent = [answer for answer in answers if answer[0] == tokens.no_speech]
     assert 2 <= len(silent) <= 30
+
+
+def words(compose: _Composer, phase: Phase) -> list[list[int]]:
+    """The tokens with which words begin, in sixty windows."""
+    answers = [compose(random.Random(n), phase, 0).wanted for n in range(60)]
+    known = range(len(compose.begins_word))
+    return [[token for token in one if token in known and compose.begins_word[token]] for one in answers]
+
+
+def test_words_can_be_repeated_nearby(windows: Windows) -> None:
+    usual, more = (words(windows._compose, Phase(3000, 4, 200, 0.0, 3, echoes=share)) for share in (0.0, 1.0))
+    repeated = [np.mean([1 - len(set(one)) / len(one) for one in some if one]) for some in (usual, more)]
+    assert repeated[1] > 1.2 * repeated[0]
+
+
+def test_rare_words_can_be_said_as_often_as_others(windows: Windows) -> None:
+    often, *once = windows.speech.utterances
+    compose = _Composer([often] * 200 + once, windows._compose.backgrounds)
+    usual, more = (words(compose, Phase(3000, 4, 200, 0.0, 3, rare=share)) for share in (0.0, 1.0))
+    common = set(often.tokens.tolist())
+    shares = [np.mean([token in common for one in some for token in one]) for some in (usual, more)]
+    assert shares[0] > 0.7
+    assert shares[1] < 0.5

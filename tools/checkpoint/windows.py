@@ -28,6 +28,7 @@ TEXT_CONTEXT, PROMPT_CONTEXT = 448, 223
 SHORTEST, LONGEST = 40, 1000  # frames of an utterance that is used
 PAUSE_CLOSES_S = 0.16  # a sentence's end is certain after this long
 LOUDEST_NOISE = -0.8  # log10 power beside speech: 8 dB below it
+ECHOES_TRIED = 4  # of which the one that repeats most is taken
 UNKNOWN = -7  # a token of a prompt that training never saw spoken
 
 _MelBins = npt.NDArray[np.float32]
@@ -43,6 +44,11 @@ class Phase:
         room: most text tokens a window may hold.
         prompts: the share of windows that have an earlier text before them.
         steps: how long it lasts.
+        echoes: the share of utterances that are chosen because they say again what was just said: a decoder that
+            looks for the word it has read last finds the other one, and leaves out what is between.
+        rare: the share that are chosen for one of their words, each word as likely as another: years and names are
+            seldom said.
+        telephones: the share of windows in the band of one.
     """
 
     frames: int
@@ -50,6 +56,9 @@ class Phase:
     room: int
     prompts: float
     steps: int
+    echoes: float = 0.0
+    rare: float = 0.0
+    telephones: float = 0.2
 
     @property
     def shifted(self) -> bool:
@@ -257,7 +266,7 @@ class _Composer:
         if not silent:
             self._fill(draw, scene, phase)
         content = self._end_of_content(draw, scene)
-        mel = self._sound(draw, scene, content)
+        mel = self._sound(draw, scene, content, phase.telephones)
         given, wanted, spans = self._answer(draw, scene, content, offset)
         if draw.random() < phase.prompts:
             prompt = self._prompt(draw, scene)
@@ -279,7 +288,7 @@ class _Composer:
             self._remnant(draw, scene)
         text_left = phase.room - 6
         while len(scene.sentences) < few and at < frames:
-            one = draw.choice(self.utterances)
+            one = self._next(draw, scene, phase)
             mel, phones, spans = self._spoken(draw, one)
             tokens = one.tokens
             if cut and not scene.sentences and len(tokens) > 6:
@@ -306,6 +315,39 @@ class _Composer:
             scene.sentences.append(_Sentence(tokens.tolist(), spans, float(spans[0][0]), end_s))
             at += len(mel) + _frames(_pause_s(draw))
         scene.ended = at < frames or text_left < 0
+
+    def _next(self, draw: random.Random, scene: _Scene, phase: Phase) -> Utterance:
+        """The utterance to follow: any one, one that repeats words of the last two, or one with a rare word."""
+        chance = draw.random() if phase.echoes or phase.rare else 1.0
+        if chance < phase.echoes:
+            said = {token for one in scene.sentences[-2:] for token in one.tokens if self.begins_word[token]}
+            if said:
+                token = draw.choice(sorted(said))
+                several = [self._with(draw, token) for _ in range(ECHOES_TRIED)]
+                repeated = [len(said.intersection(one.tokens.tolist())) / len(one.tokens) for one in several]
+                return several[repeated.index(max(repeated))]
+        elif chance < phase.echoes + phase.rare:
+            return self._with(draw, draw.choice(self._words))
+        return draw.choice(self.utterances)
+
+    def _with(self, draw: random.Random, token: int) -> Utterance:
+        """One of those that have the token."""
+        return self.utterances[int(draw.choice(self._having[token]))]
+
+    @cached_property
+    def _having(self) -> dict[int, npt.NDArray[np.int32]]:
+        """For each token, the numbers of the utterances that have it."""
+        tokens = np.concatenate([one.tokens for one in self.utterances])
+        numbers = np.repeat(np.arange(len(self.utterances), dtype=np.int32),
+                            [len(one.tokens) for one in self.utterances])  # fmt: skip
+        order = np.argsort(tokens, kind="stable")
+        names, first = np.unique(tokens[order], return_index=True)
+        return dict(zip(names.tolist(), np.split(numbers[order], first[1:]), strict=True))
+
+    @cached_property
+    def _words(self) -> list[int]:
+        """The tokens with which words begin."""
+        return [token for token in self._having if self.begins_word[token]]
 
     def _remnant(self, draw: random.Random, scene: _Scene) -> None:
         """The last moment of a word that belongs to the window before: there to be heard, not to be written."""
@@ -350,7 +392,7 @@ class _Composer:
         tail = _frames(draw.uniform(0, 1)) if draw.random() < 0.65 else scene.frames
         return min(scene.frames, _frames(scene.sentences[-1].end_s) + 12 + tail)
 
-    def _sound(self, draw: random.Random, scene: _Scene, content: int) -> _MelBins:
+    def _sound(self, draw: random.Random, scene: _Scene, content: int, telephones: float) -> _MelBins:
         """The scene's mel through a microphone and a line, over noise or music, scaled as Whisper scales."""
         silent = not scene.sentences and scene.partial is None
         mel = scene.mel
@@ -364,7 +406,9 @@ class _Composer:
             level = draw.uniform(-2.6, loud) if draw.random() < 0.3 else draw.uniform(-7, loud)
             over = background[first : first + scene.frames] + np.float32(level)
             mel = np.logaddexp(mel * _LN10, over * _LN10) / _LN10
-        mel = np.maximum(mel + np.float32(draw.uniform(-2.4, 1.2)) + self._line(draw), np.float32(FLOOR))
+        mel = np.maximum(
+            mel + np.float32(draw.uniform(-2.4, 1.2)) + self._line(draw, telephones), np.float32(FLOOR)
+        )
         loudest = float(mel[:content].max()) + (draw.uniform(0, 0.8) if draw.random() < 0.6 else 0)
         if silent and draw.random() < 0.6:
             loudest += draw.uniform(0, 6)  # speech elsewhere in the recording was louder
@@ -374,14 +418,14 @@ class _Composer:
         mel[content:] = 0
         return np.asarray(mel, np.float32)
 
-    def _line(self, draw: random.Random) -> _MelBins:
+    def _line(self, draw: random.Random, telephones: float) -> _MelBins:
         """What a line cuts off, in log10 power for each mel bin: most often nothing, or the band of a telephone."""
         loss = np.zeros(80, np.float32)
         chance = draw.random()
-        if chance < 0.2:
+        if chance < telephones:
             loss[self.bin_hz > draw.uniform(3300, 4000)] = -20
             loss[self.bin_hz < draw.uniform(80, 330)] -= draw.uniform(0.5, 4)
-        elif chance < 0.3:
+        elif chance < telephones + 0.1:
             loss[self.bin_hz > draw.uniform(4500, 7500)] = -20
         return loss
 
