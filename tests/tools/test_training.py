@@ -15,6 +15,7 @@ from tools.checkpoint.network import (
     Size,
     export,
     go_halfway_back,
+    mean_of,
     spoken_by,
     take_up,
 )
@@ -164,3 +165,24 @@ def test_wrong_number_of_phases_is_told(tmp_path: Path) -> None:
     )
     assert result.exit_code == 2
     assert "3 phases" in result.output
+
+
+def test_a_mean_lies_between(tmp_path: Path) -> None:
+    size, words = (
+        training.PROFILES["smallest"].size,
+        [tokenizer().encode(word)[0] for word in (" mother", " care")],
+    )
+    paths = [tmp_path / name for name in ("first.pt", "second.pt", "mean.pt", "other.pt")]
+    for path in paths[:2]:
+        export(Network(size, Vocabulary(words), 3), Vocabulary(words), path)
+    mean_of(paths[:2], paths[2])
+    first, second, mean = (torch.load(path, weights_only=True)["model_state_dict"] for path in paths[:3])
+    for name, weight in mean.items():
+        assert torch.allclose(weight.float(), (first[name].float() + second[name].float()) / 2, atol=1e-3), (
+            name
+        )
+    assert spoken_by(paths[2]) == sorted(words)
+    assert paths[2].stat().st_size < 1.5 * paths[0].stat().st_size
+    export(Network(size, Vocabulary(words[:1]), 3), Vocabulary(words[:1]), paths[3])
+    with pytest.raises(RuntimeError, match=r"other\.pt"):
+        mean_of([paths[0], paths[3]], paths[2])

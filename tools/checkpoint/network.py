@@ -8,6 +8,7 @@ two layers of cross-attention: with guidance the alignment of words to sound is 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -279,9 +280,35 @@ def export(network: Network, vocabulary: Vocabulary, path: Path) -> None:
     full = _unused(compact).repeat(FULL_VOCABULARY, 1)
     full[torch.tensor(vocabulary.tokens)] = compact[: len(vocabulary.tokens)]
     weights["decoder.token_embedding.weight"] = full
-    dimensions = {**network.whisper.dims.__dict__, "n_vocab": FULL_VOCABULARY}
+    _write(
+        {"dims": {**network.whisper.dims.__dict__, "n_vocab": FULL_VOCABULARY}, "model_state_dict": weights},
+        path,
+    )
+
+
+def mean_of(paths: Sequence[Path], out: Path) -> None:
+    """Write the mean of exported checkpoints that came of each other (Izmailov et al. 2018, "Averaging weights leads to
+    wider optima and better generalization").
+
+    Raises:
+        RuntimeError: when they are of different sizes, or know different words.
+    """
+    several = [_read(path) for path in paths]
+    words = [spoken_by(path) for path in paths]
+    if any(one["dims"] != several[0]["dims"] for one in several) or any(one != words[0] for one in words):
+        raise RuntimeError(
+            "checkpoints of different sizes or words have no mean: " + ", ".join(map(str, paths))
+        )
+    weights = {
+        name: torch.stack([one["model_state_dict"][name].float() for one in several]).mean(0).half()
+        for name in several[0]["model_state_dict"]
+    }
+    _write({"dims": several[0]["dims"], "model_state_dict": weights}, out)
+
+
+def _write(checkpoint: dict[str, Any], path: Path) -> None:
     stored, packed = path.with_suffix(".stored"), path.with_suffix(".packed")
-    torch.save({"dims": dimensions, "model_state_dict": weights}, stored)
+    torch.save(checkpoint, stored)
     with zipfile.ZipFile(stored) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
         for member in source.infolist():
             target.writestr(
@@ -333,10 +360,12 @@ def go_halfway_back(network: Network, vocabulary: Vocabulary, path: Path) -> Non
         weight.lerp_(there[name], 0.5)
 
 
+def _read(path: Path) -> dict[str, Any]:
+    return cast(dict[str, Any], torch.load(path, map_location="cpu", weights_only=True))
+
+
 def _weights(path: Path) -> dict[str, Tensor]:
-    return cast(
-        dict[str, Tensor], torch.load(path, map_location="cpu", weights_only=True)["model_state_dict"]
-    )
+    return cast(dict[str, Tensor], _read(path)["model_state_dict"])
 
 
 def _unused(rows: Tensor) -> Tensor:

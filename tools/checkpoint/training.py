@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tools.checkpoint import speech
-from tools.checkpoint.network import Network, Size, export, go_halfway_back, spoken_by, take_up
+from tools.checkpoint.network import Network, Size, export, go_halfway_back, mean_of, spoken_by, take_up
 from tools.checkpoint.windows import TEXT_CONTEXT, Batch, Phase, Speech, Windows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,12 +48,16 @@ class Course:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a machine can do in its time: courses one after the other, how large a network."""
+    """What a machine can do in its time: courses one after the other, how large a network.
+
+    What is written is the mean of where the last ``averaged`` of the courses ended.
+    """
 
     courses: tuple[Course, ...]
     size: Size = SMALL
     loaders: int = 1
     utterances: int = speech.UTTERANCES_PER_SHARD  # in each shard
+    averaged: int = 1
 
 
 # The same speech again and again is learned by heart: what was never heard is heard better after a course on other
@@ -79,7 +83,8 @@ PROFILES = {
             Course(_OTHERS, (_HARDER,), 1e-3),
             Course(_OTHERS, (_HARDER,), 1e-3),
             Course(_OTHERS, (replace(_HARDER, telephones=0.35),), 1e-3, noises=1),
-        )
+        ),
+        averaged=3,
     ),
     "gpu": Profile(
         (
@@ -259,6 +264,7 @@ def main(
     cores = len(os.sched_getaffinity(0))
     torch.set_num_threads(cores)
     last = len(profile.courses) - 1
+    ends: list[Path] = []
     for number in range(last if begin else 0, last + 1):
         windows = prepare(profile, number, work, seed, cores, spoken_by(begin) if begin else ())
         trainer = Trainer(windows, profile.size, profile.courses[number].rate, seed, device)
@@ -268,17 +274,18 @@ def main(
         if go_on and state.is_file():
             trainer.restore(state)
             click.echo(f"course {number + 1}: going on from step {trainer.step} of {len(windows)}")
-        end = out if number == last else work / f"course-{name}-{seed}-{number + 1}.pt"
+        end = work / f"course-{name}-{seed}-{number + 1}.pt"
         train(trainer, profile.loaders, state, end)
         if begin:
             go_halfway_back(trainer.network, windows.speech.vocabulary, begin)
-            export(trainer.network, windows.speech.vocabulary, end)
-        begin = end
+        export(trainer.network, windows.speech.vocabulary, end)
+        ends.append(begin := end)
+    mean_of(ends[-profile.averaged :], out)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
-def train(trainer: Trainer, loaders: int, state: Path, out: Path) -> None:
-    """Take all steps that are left, saving now and then, and export the result."""
+def train(trainer: Trainer, loaders: int, state: Path, end: Path) -> None:
+    """Take all steps that are left, saving and exporting now and then, and save the last."""
     windows = trainer.windows
     loader = DataLoader(
         windows, batch_size=None, sampler=range(trainer.step, len(windows)), num_workers=loaders,
@@ -298,10 +305,9 @@ def train(trainer: Trainer, loaders: int, state: Path, out: Path) -> None:
             recent.clear()
         if now - saved > SAVE_EVERY_S:
             trainer.save(state)
-            export(trainer.network, windows.speech.vocabulary, out)
+            export(trainer.network, windows.speech.vocabulary, end)
             saved = now
     trainer.save(state)
-    export(trainer.network, windows.speech.vocabulary, out)
 
 
 def _single_thread(_: int) -> None:
