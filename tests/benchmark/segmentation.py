@@ -76,7 +76,7 @@ def choi(quick: bool, *, test: bool = True) -> Measured:
 
 
 def spoken(quick: bool, *, test: bool = True) -> tuple[Measured, Measured]:
-    """Interviews of five to eight stories as recognised (60), and as written (120); ``quick``: 1 and 5, shorter."""
+    """Interviews of five to eight stories as recognised (48), and as written (120); ``quick``: 1 and 5, shorter."""
     from tests.benchmark.spoken import missing
 
     names = "interviews, recognised", "interviews, as written"
@@ -87,7 +87,7 @@ def spoken(quick: bool, *, test: bool = True) -> tuple[Measured, Measured]:
     reason = missing()
     if reason:
         return Measured(names[0], missing=reason), as_written
-    heard = seg_spoken.heard_all(range(first, first + (1 if quick else 60)), subjects, stories)
+    heard = seg_spoken.heard_all(range(first, first + (1 if quick else 48)), subjects, stories)
     rate = float(np.mean([rate for _, rate in heard]))
     return (
         _measured(names[0], [one for one, _ in heard], None, penalty=0.75, smooth=1.0, rate=rate),
