@@ -77,7 +77,7 @@ class Memory:
         value, weights = self.layers[layer][1], products.softmax(-1)
         if not self.upright:
             found: Tensor = weights @ value
-        elif weights.shape[-2] < value.shape[-2]:  # few rows: the many values come first, which is done quicker
+        elif weights.shape[-2] < value.shape[-2]:  # few rows: values first is quicker
             found = (value @ weights.transpose(-1, -2)).transpose(-1, -2)
         else:
             found = weights @ value.transpose(-1, -2)
@@ -298,7 +298,8 @@ def _weighted(products: Tensor, value: Tensor) -> Tensor:
 
 def _upright(weights: Tensor) -> bool:
     """Which layout of a sound's keys and values is read quicker with such weights; see ``Memory``."""
-    return weights.device.type != "cpu" or torch.cpu._is_amx_tile_supported()
+    by_vectors = weights.device.type == "cpu" and not torch.cpu._is_amx_tile_supported()
+    return not (by_vectors and weights.dtype == torch.bfloat16)
 
 
 def logsumexp(scores: Tensor, *, spent: bool = False) -> Tensor:
