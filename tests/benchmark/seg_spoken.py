@@ -67,11 +67,13 @@ def heard_all(
 ) -> list[tuple[Interview, float]]:
     """Each as recognised and attributed, made once and kept, and its word error rate in percent.
 
-    Every interview has a process of its own: espeak-ng remembers what it said, and a little of it is heard again.
+    Each is made in a process of its own: espeak-ng remembers what it said, and a little of it is heard again.
     """
     make = partial(heard, subjects=subjects, stories=stories)
+    missing = [seed for seed in seeds if not _kept(_sound(seed, subjects, stories)).is_file()]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        return list(pool.map(make, seeds))
+        list(pool.map(make, missing))
+    return [make(seed) for seed in seeds]
 
 
 def heard(seed: int, subjects: tuple[str, ...], stories: tuple[int, int]) -> tuple[Interview, float]:
@@ -80,7 +82,7 @@ def heard(seed: int, subjects: tuple[str, ...], stories: tuple[int, int]) -> tup
     A true boundary lies where the next story's first word begins; it is moved to the nearest start of a segment.
     """
     path, said = _told(seed, subjects, stories)
-    kept = path.with_suffix(f".{_checkpoint()}.json")
+    kept = _kept(path)
     if not kept.is_file():
         found = _recognised(path)
         rows = [
@@ -94,12 +96,21 @@ def heard(seed: int, subjects: tuple[str, ...], stories: tuple[int, int]) -> tup
 
 def _told(seed: int, subjects: tuple[str, ...], stories: tuple[int, int]) -> tuple[Path, list[Timed]]:
     """The sound of an interview, made once, and what is said in it."""
-    path = FOLDER / f"{seed}-{subjects[0]}-{stories[0]}-{stories[1]}.flac"
+    path = _sound(seed, subjects, stories)
     said = path.with_suffix(".said.json")
     if not said.is_file():
         lines = _spoken(path, seed, interview(seed, subjects, *stories))
         said.write_text(json.dumps([asdict(line) for line in lines]))
     return path, [Timed(**line) for line in json.loads(said.read_text())]
+
+
+def _sound(seed: int, subjects: tuple[str, ...], stories: tuple[int, int]) -> Path:
+    return FOLDER / f"{seed}-{subjects[0]}-{stories[0]}-{stories[1]}.flac"
+
+
+def _kept(path: Path) -> Path:
+    """What this checkpoint hears in a sound."""
+    return path.with_suffix(f".{_checkpoint()}.json")
 
 
 @cache
