@@ -31,7 +31,7 @@ SMALL = Size(192, 3, 4, 2)
 
 @dataclass(frozen=True)
 class Course:
-    """A part of the training on speech of its own: the learning rate rises, holds and falls once in it.
+    """A part of the training: the learning rate rises, holds and falls once in it.
 
     Attributes:
         shards: their numbers.
