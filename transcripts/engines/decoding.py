@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
-from transcripts.engines.products import Linear
+from transcripts.engines.products import IntegerLinear, Linear, for_sound
 from transcripts.engines.values import Decoded, Search
 
 MAX_INITIAL_TIMESTAMP = 50
@@ -39,8 +39,8 @@ class _Layer(NamedTuple):
     out: Linear
     cross_norm: Any
     cross_query: Linear
-    cross_key: Linear
-    cross_value: Linear
+    cross_key: Linear | IntegerLinear
+    cross_value: Linear | IntegerLinear
     cross_out: Linear
     mlp_norm: Any
     up: Linear
@@ -131,8 +131,8 @@ class Decoder:
             taken(own.out),
             _Norm(block.cross_attn_ln),
             taken(sound.query, scale),
-            taken(sound.key),
-            taken(sound.value),
+            for_sound(*weights(sound.key)),
+            for_sound(*weights(sound.value)),
             taken(sound.out),
             _Norm(block.mlp_ln),
             taken(block.mlp[0]),
@@ -145,7 +145,7 @@ class Decoder:
         """What the layers look up in the encoder's states (windows, states, width); made once, used for every text."""
         features = features.to(self.dtype)
 
-        def looked_up(layer: Linear) -> Tensor:
+        def looked_up(layer: Linear | IntegerLinear) -> Tensor:
             split = self._split(layer(features))
             return (split.transpose(-1, -2) if self.upright else split).contiguous()
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
-from transcripts.engines.products import Linear
+from transcripts.engines.products import for_sound
 
 
 class Encoder:
@@ -50,16 +50,17 @@ class _Block:
         bias = torch.cat(
             [none if layer.bias is None else layer.bias.detach().float() * factor for layer, factor in parts]
         )
-        self.qkv, self.out = Linear(weight.to(dtype), bias.to(dtype)), Linear(*_pair(own.out, dtype))
+        self.qkv = for_sound(weight.to(dtype), bias.to(dtype))
+        self.out = for_sound(*_pair(own.out, dtype))
         self.norm, self.mlp_norm = _pair(block.attn_ln, dtype), _pair(block.mlp_ln, dtype)
-        self.up, self.down = (Linear(*_pair(block.mlp[number], dtype)) for number in (0, 2))
+        self.up, self.down = (for_sound(*_pair(block.mlp[number], dtype)) for number in (0, 2))
 
     def __call__(self, states: Tensor) -> None:
         """Change the states (windows, length, width) in place."""
         qkv = self.qkv(F.layer_norm(states, states.shape[-1:], *self.norm))
         states += self.out(self._attend(qkv))
         inner = self.up(F.layer_norm(states, states.shape[-1:], *self.mlp_norm))
-        states += self.down(F.gelu(inner))
+        states += self.down(torch.ops.aten.gelu_(inner))
 
     def _attend(self, qkv: Tensor) -> Tensor:
         windows, length, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
