@@ -27,7 +27,7 @@ from transcripts.themes.codebook import Codebook
 from transcripts.themes.embed import CachedEmbedder, SentenceEmbedder, Vectors, load
 from transcripts.themes.label import Ground, Judged, Labelled, ground, split_vectors
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ GARDEN = [
 class Subjects:
     """Embeds a text as the subject that its first letter names, with a little noise of its own."""
 
-    name, dimension = "subjects", 32
+    name, dimension, lexicon = "subjects", 32, None
 
     def embed(self, texts: Sequence[str]) -> embed.Vectors:
         rows = np.stack([self._vector(text) for text in texts])

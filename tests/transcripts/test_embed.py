@@ -27,7 +27,7 @@ needs_model = pytest.mark.skipif(
 class Letters:
     """Counts letters: an embedder whose every call can be seen."""
 
-    dimension = 26
+    dimension, lexicon = 26, None
 
     def __init__(self, name: str = "letters") -> None:
         self.name = name

@@ -45,7 +45,7 @@ def passage(*sentences: str, start_ms: int = 0) -> Passage:
 class Axes:
     """Embeds "x6 y8" as that vector, of unit length: what is near to what can be worked out by hand."""
 
-    name, dimension = "axes", 4
+    name, dimension, lexicon = "axes", 4, None
 
     def embed(self, texts: Sequence[str]) -> embed.Vectors:
         rows = np.zeros((len(texts), 4), dtype=np.float32)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from transcripts.themes.vectors import SentenceEmbedder, Vectors, nfc
+from transcripts.themes.vectors import Lexicon, SentenceEmbedder, Vectors, nfc
 
 _T = TypeVar("_T")
 _AT_ONCE = 4096
@@ -48,6 +48,11 @@ class CachedEmbedder:
     def dimension(self) -> int:
         """The embedder's own dimension."""
         return self._embedder.dimension
+
+    @property
+    def lexicon(self) -> Lexicon | None:
+        """The embedder's own words."""
+        return self._embedder.lexicon
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """As the embedder itself; only texts never seen before are computed."""

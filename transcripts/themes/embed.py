@@ -15,9 +15,9 @@ import numpy as np
 from transcripts.errors import EmbeddingsUnavailable
 from transcripts.themes.cache import CachedEmbedder
 from transcripts.themes.minilm import MINILM, minilm
-from transcripts.themes.vectors import SentenceEmbedder, Vectors, cores, nfc
+from transcripts.themes.vectors import Lexicon, SentenceEmbedder, Vectors, cores, nfc
 
-__all__ = ["MINILM", "CachedEmbedder", "SentenceEmbedder", "Vectors", "load", "minilm"]
+__all__ = ["MINILM", "CachedEmbedder", "Lexicon", "SentenceEmbedder", "Vectors", "load", "minilm"]
 
 _PARTS = (".safetensors", ".bin", ".json", ".txt", ".model")
 """What decides a model's vectors; a folder's other files are read by people."""
@@ -44,6 +44,8 @@ def load(
 
 class _LibraryModel:
     """Any model that sentence-transformers can load."""
+
+    lexicon = None
 
     def __init__(self, name_or_path: str, device: str | None, threads: int) -> None:
         try:

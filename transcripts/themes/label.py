@@ -201,7 +201,8 @@ def ground(
     believed = 0 if alone else len(sentences)
     mean, spread = _spread(raw, believed, _USUAL_MEAN, _USUAL_SPREAD)
     logits = _SLOPE * ((raw - mean) / spread - _STANDS_OUT)
-    return Ground(codebook, apart, directions, spread, logits, likeness(wholes, texts), believed)
+    near = likeness(wholes, texts, embedder.lexicon)
+    return Ground(codebook, apart, directions, spread, logits, near, believed)
 
 
 def label(

@@ -1,5 +1,9 @@
 """How alike the passages of a collection are, in meaning and in words; what that says of those nobody looked at.
 
+Words count twice: where two passages have the same rare ones, and where theirs mean the like. The latter is a weighted
+mean of what each word means by itself, frequent ones counting less (Arora, Liang & Ma 2017, "A simple but tough-to-beat
+baseline for sentence embeddings"); it tells what a passage talks of even where its sentences say something else.
+
 Values that passages have, here how near they are to a theme, are made to agree among passages that are alike: each is
 drawn to the mean of its nearest neighbours (label propagation; Zhu & Ghahramani 2002), and to what a ridge regression
 over all passages makes of them, which learns the collection's own words for a theme (self-training; Scudder 1965).
@@ -15,13 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcripts.themes.terms import terms
-from transcripts.themes.vectors import Vectors
+from transcripts.themes.vectors import Lexicon, Vectors
 
 Values = NDArray[np.float64]
 
 # Chosen on labelled/indirect and labelled/plain (tests/benchmark), on no others.
-_WORDS = 0.7
-"""What the words count beside the meaning."""
+_WORDS, _SENSES = 1.0, 0.4
+"""What the words, and what they mean by themselves, count beside the meaning of the sentences."""
+_FREQUENT = 1e-3
+"""A word that is this share of all counts half."""
+_USUAL_PASSAGES = 5
+"""What passages have in common is taken away as far as there are more than so many."""
 _STEM = 6
 """Words that begin with the same letters are one."""
 _MOST_TERMS = 1500
@@ -73,14 +81,18 @@ class Likeness:
         return self.carried(self.compared, np.linalg.solve(kernel, told - told.mean(axis=0)))
 
 
-def likeness(meaning: Vectors, texts: Sequence[Sequence[str]]) -> Likeness:
+def likeness(meaning: Vectors, texts: Sequence[Sequence[str]], lexicon: Lexicon | None) -> Likeness:
     """The likeness of passages.
 
     Args:
         meaning: unit rows, shape (passages, dimension).
         texts: the sentences of each passage.
+        lexicon: what words mean by themselves, if anything tells.
     """
-    rows = np.hstack([meaning, np.sqrt(_WORDS) * _words(texts)]).astype(np.float32)
+    parts = [meaning, np.sqrt(_WORDS) * _words(texts)]
+    if lexicon is not None:
+        parts.append(np.sqrt(_SENSES) * _senses(texts, lexicon))
+    rows = np.hstack(parts).astype(np.float32)
     count = len(rows)
     compared = np.unique(np.linspace(0, count - 1, min(count, _MOST_COMPARED)).round().astype(np.intp))
     near, shares = [], []
@@ -106,5 +118,22 @@ def _words(texts: Sequence[Sequence[str]]) -> Vectors:
     for row, one in zip(rows, held, strict=True):
         places = [column[term] for term in one if term in column]
         row[places] = weights[places]
+    return _unit(rows)
+
+
+def _senses(texts: Sequence[Sequence[str]], lexicon: Lexicon) -> Vectors:
+    """What each passage's words mean by themselves: unit rows, less what all have in common."""
+    words = iter(lexicon.words([sentence for one in texts for sentence in one]))
+    told = [[word for _ in one for word in next(words)] for one in texts]
+    frequent = np.bincount([word for one in told for word in one], minlength=len(lexicon.rows))
+    weights = _FREQUENT / (_FREQUENT + frequent / max(frequent.sum(), 1))
+    rows = np.zeros((len(told), lexicon.rows.shape[1]), dtype=np.float32)
+    for row, words in zip(rows, told, strict=True):
+        row[:] = weights[words] @ lexicon.rows[words].astype(float)
+    rows = _unit(rows)
+    return _unit(rows - len(rows) / (len(rows) + _USUAL_PASSAGES) * rows.mean(axis=0))
+
+
+def _unit(rows: Vectors) -> Vectors:
     unit: Vectors = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     return unit

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcripts.errors import EmbeddingsUnavailable
-from transcripts.themes.vectors import SentenceEmbedder, Vectors, cores, nfc
+from transcripts.themes.vectors import Lexicon, SentenceEmbedder, Vectors, cores, nfc
 
 MINILM = "all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -79,10 +79,12 @@ class MiniLM:
         from safetensors.numpy import load
         from tokenizers import Tokenizer
 
-        self._session = _session(load(weights), threads)
+        arrays = load(weights)
+        self._session = _session(arrays, threads)
         self._tokenizer = Tokenizer.from_str(tokenizer.decode())
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(_MAX_TOKENS)
+        self.lexicon: Lexicon = _Words(arrays["embeddings.word_embeddings.weight"], self._tokenizer)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One unit row for each text: float32, shape (len(texts), 384)."""
@@ -94,6 +96,19 @@ class MiniLM:
             rows[batch] = words.mean(axis=1)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
+
+
+class _Words:
+    """The table that the model looks words up in, before anything beside them counts."""
+
+    def __init__(self, table: NDArray[np.float32], tokenizer: Any) -> None:
+        self.rows = (table / np.linalg.norm(table, axis=1, keepdims=True)).astype(np.float16)
+        self._tokenizer = tokenizer
+
+    def words(self, texts: Sequence[str]) -> list[list[int]]:
+        """The numbers of each text's word pieces."""
+        found = self._tokenizer.encode_batch([nfc(text) for text in texts], add_special_tokens=False)
+        return [encoding.ids for encoding in found]
 
 
 def _published(path: Path, sha256: str) -> bytes:

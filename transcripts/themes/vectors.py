@@ -17,6 +17,17 @@ MOST_CORES = 4
 """More are not worth taking from what runs beside."""
 
 
+class Lexicon(Protocol):
+    """What words mean by themselves, wherever they stand."""
+
+    @property
+    def rows(self) -> NDArray[np.float16]:
+        """Unit rows, one for each word or part of one: shape (words, dimension)."""
+
+    def words(self, texts: Sequence[str]) -> list[list[int]]:
+        """The numbers of each text's words, in their order."""
+
+
 class SentenceEmbedder(Protocol):
     """Turns texts into vectors whose dot product is their cosine."""
 
@@ -27,6 +38,10 @@ class SentenceEmbedder(Protocol):
     @property
     def dimension(self) -> int:
         """The length of a vector."""
+
+    @property
+    def lexicon(self) -> Lexicon | None:
+        """The model's own words, where they can be had."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One unit row for each text: float32, shape (len(texts), dimension)."""
