@@ -123,8 +123,8 @@ def _words(texts: Sequence[Sequence[str]]) -> Vectors:
 
 def _senses(texts: Sequence[Sequence[str]], lexicon: Lexicon) -> Vectors:
     """What each passage's words mean by themselves: unit rows, less what all have in common."""
-    words = iter(lexicon.words([sentence for one in texts for sentence in one]))
-    told = [[word for _ in one for word in next(words)] for one in texts]
+    of_sentences = iter(lexicon.words([sentence for one in texts for sentence in one]))
+    told = [[word for _ in one for word in next(of_sentences)] for one in texts]
     frequent = np.bincount([word for one in told for word in one], minlength=len(lexicon.rows))
     weights = _FREQUENT / (_FREQUENT + frequent / max(frequent.sum(), 1))
     rows = np.zeros((len(told), lexicon.rows.shape[1]), dtype=np.float32)
