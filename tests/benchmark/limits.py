@@ -11,6 +11,7 @@ import torch
 
 from transcripts.engines import openai_whisper
 from transcripts.engines.decoding import Memory, Rules, Search, Start
+from transcripts.engines.products import can_halve
 
 TRIES = 3
 STREAM_BYTES = 1 << 30
@@ -85,7 +86,8 @@ def _bytes_a_step(decoder: Any, sound: torch.Size, hypotheses: int, before: int,
     weights = layers * width * width * (3 + 1 + 1 + 1 + 8) + decoder.embedding.numel()
     of_sound = layers * 2 * sound.numel() * width
     past = layers * 2 * hypotheses * width * (before + (steps + 1) / 2)
-    return decoder.dtype.itemsize * (weights + of_sound + past)
+    kept = 2 if can_halve(decoder.embedding) else decoder.dtype.itemsize
+    return kept * weights + decoder.dtype.itemsize * (of_sound + past)
 
 
 def _steps(loaded: Any, memory: Memory, beams: int) -> tuple[float, float, int, int]:
