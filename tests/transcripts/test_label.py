@@ -223,3 +223,41 @@ def test_without_themes_every_passage_is_unsure() -> None:
     (found,) = label([passage("x1")], Codebook(()), Axes())
     assert found.unsure
     assert found.scores == ()
+
+
+class Words:
+    """A lexicon in which "x1" and the like mean only themselves."""
+
+    rows = np.eye(4, dtype=np.float16)
+
+    def words(self, texts: Sequence[str]) -> list[list[int]]:
+        return [["wxyz".index(part[0]) for part in text.split()] for text in texts]
+
+
+class Alike(Axes):
+    """To this embedder all sentences mean the same."""
+
+    name, lexicon = "alike", None
+
+    def embed(self, texts: Sequence[str]) -> embed.Vectors:
+        return super().embed(["w1"] * len(texts))
+
+
+class AlikeButForWords(Alike):
+    """And their words do not."""
+
+    name, lexicon = "but for words", Words()
+
+
+@pytest.mark.parametrize(("model", "told"), [(Alike(), False), (AlikeButForWords(), True)])
+def test_words_that_mean_what_a_theme_means_count_for_it(model: embed.SentenceEmbedder, told: bool) -> None:
+    texts = [["w1 x1"], *([f"w1 {letter}1"] for letter in "yzyzyz" * 6)]
+    scores = ground(split_vectors(texts, model), texts, XYZ, model).labelled().scores
+    assert bool((scores[0, 0] > scores[1:, 0]).all()) is told
+
+
+def test_a_recording_alone_is_not_weighed_by_the_words_of_its_passages() -> None:
+    texts = [["w1 x1"], ["w1 y1"], ["w1 z1"]]
+    model = AlikeButForWords()
+    scores = ground(split_vectors(texts, model), texts, XYZ, model, alone=True).labelled().scores
+    assert np.ptp(scores, axis=0) == pytest.approx(np.zeros(3))

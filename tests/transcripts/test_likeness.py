@@ -9,7 +9,7 @@ import pytest
 
 from tests.transcripts.test_embed import needs_model
 from transcripts.themes import embed
-from transcripts.themes.likeness import likeness
+from transcripts.themes.likeness import likeness, senses
 
 
 class Axes:
@@ -23,7 +23,8 @@ class Axes:
 
 def between(texts: Sequence[Sequence[str]], lexicon: embed.Lexicon | None) -> np.ndarray:
     """How alike passages are whose sentences all mean the same."""
-    return likeness(np.zeros((len(texts), 3), dtype=np.float32), texts, lexicon).between(range(len(texts)))
+    rows = senses(texts, lexicon)[0] if lexicon else None
+    return likeness(np.zeros((len(texts), 3), dtype=np.float32), texts, rows).between(range(len(texts)))
 
 
 def test_words_that_mean_the_like_make_passages_alike() -> None:

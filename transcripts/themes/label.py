@@ -6,6 +6,8 @@ what is left tells one theme from another. A theme that is near to everything is
 the collection. This is nearest-prototype classification (Snell, Swersky & Zemel 2017, "Prototypical Networks for
 Few-shot Learning") with the codebook as the few shots.
 
+Nearness of what the words mean by themselves adds a little, see ``likeness.senses``.
+
 What editors accept and reject moves a theme: a logistic regression over meaning and words whose prior is the codebook's
 score, so that with few corrections little moves (a Gaussian process with that mean; Rasmussen & Williams 2006, 3.4).
 
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 from transcripts.model import Passage, ThemeScore
 from transcripts.themes.codebook import Codebook, Theme
 from transcripts.themes.embed import SentenceEmbedder, Vectors
-from transcripts.themes.likeness import Likeness, likeness
+from transcripts.themes.likeness import Likeness, likeness, senses
 
 PROPOSED_FROM = 0.5
 """A score from which a theme is proposed."""
@@ -43,6 +45,8 @@ _USUAL_MEAN, _USUAL_SPREAD, _USUAL_PASSAGES = 0.01, 0.075, 30
 """What is believed of a theme's scores before there are passages, and how many passages outweigh it."""
 _SHARPNESS = 0.1
 """The smaller, the more a passage's best sentence counts."""
+_BY_WORDS = 0.15
+"""What it adds to a score that words mean the like by themselves, in deviations."""
 _FREE, _FEW = 10.0, 10
 """How far a passage may be from what the codebook says, as a variance; with so few looked at, half of it."""
 _EVERYWHERE = 0.5
@@ -155,7 +159,7 @@ class Ground:
 
     @property
     def _strength(self) -> float:
-        return self._believed / (self._believed + _USUAL_PASSAGES)
+        return _strength(self._believed)
 
     def _standing(self, values: Scores, usual_mean: float = 0.0, usual_spread: float = 1.0) -> Scores:
         """How many deviations over the theme's mean."""
@@ -201,8 +205,14 @@ def ground(
     believed = 0 if alone else len(sentences)
     mean, spread = _spread(raw, believed, _USUAL_MEAN, _USUAL_SPREAD)
     logits = _SLOPE * ((raw - mean) / spread - _STANDS_OUT)
-    near = likeness(wholes, texts, embedder.lexicon)
-    return Ground(codebook, apart, directions, spread, logits, near, believed)
+    told_by_words = None
+    if embedder.lexicon is not None:
+        told_by_words, of_themes = senses(texts, embedder.lexicon, [_texts(one) for one in codebook.themes])
+        near = (told_by_words @ of_themes.T).astype(float)
+        standing = (near - near.mean(axis=0)) / np.maximum(near.std(axis=0), 1e-9)
+        logits += _SLOPE * _BY_WORDS * _strength(believed) * standing
+    alike = likeness(wholes, texts, told_by_words)
+    return Ground(codebook, apart, directions, spread, logits, alike, believed)
 
 
 def label(
@@ -252,6 +262,11 @@ def _best_sentences(apart: Sequence[Vectors], directions: Vectors) -> Scores:
     return np.stack(
         [_SHARPNESS * np.log(np.exp(one @ directions.T / _SHARPNESS).mean(axis=0)) for one in apart]
     )
+
+
+def _strength(passages: int) -> float:
+    """How much a collection of so many passages tells of each of them."""
+    return passages / (passages + _USUAL_PASSAGES)
 
 
 def _spread(values: Scores, count: int, mean: float, spread: float) -> tuple[Scores, Scores]:

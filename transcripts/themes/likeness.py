@@ -81,17 +81,17 @@ class Likeness:
         return self.carried(self.compared, np.linalg.solve(kernel, told - told.mean(axis=0)))
 
 
-def likeness(meaning: Vectors, texts: Sequence[Sequence[str]], lexicon: Lexicon | None) -> Likeness:
+def likeness(meaning: Vectors, texts: Sequence[Sequence[str]], senses: Vectors | None) -> Likeness:
     """The likeness of passages.
 
     Args:
         meaning: unit rows, shape (passages, dimension).
         texts: the sentences of each passage.
-        lexicon: what words mean by themselves, if anything tells.
+        senses: unit rows of what their words mean by themselves, if anything tells.
     """
     parts = [meaning, np.sqrt(_WORDS) * _words(texts)]
-    if lexicon is not None:
-        parts.append(np.sqrt(_SENSES) * _senses(texts, lexicon))
+    if senses is not None:
+        parts.append(np.sqrt(_SENSES) * senses)
     rows = np.hstack(parts).astype(np.float32)
     count = len(rows)
     compared = np.unique(np.linspace(0, count - 1, min(count, _MOST_COMPARED)).round().astype(np.intp))
@@ -121,17 +121,29 @@ def _words(texts: Sequence[Sequence[str]]) -> Vectors:
     return _unit(rows)
 
 
-def _senses(texts: Sequence[Sequence[str]], lexicon: Lexicon) -> Vectors:
-    """What each passage's words mean by themselves: unit rows, less what all have in common."""
-    of_sentences = iter(lexicon.words([sentence for one in texts for sentence in one]))
-    told = [[word for _ in one for word in next(of_sentences)] for one in texts]
-    frequent = np.bincount([word for one in told for word in one], minlength=len(lexicon.rows))
+def senses(
+    texts: Sequence[Sequence[str]], lexicon: Lexicon, others: Sequence[Sequence[str]] = ()
+) -> tuple[Vectors, Vectors]:
+    """What the words of passages mean by themselves, and those of other texts: unit rows.
+
+    How frequent a word is, the passages tell. What all passages have in common is taken away, and so is what all the
+    others have.
+    """
+    of_sentences = iter(lexicon.words([sentence for one in (*texts, *others) for sentence in one]))
+    told = [[word for _ in one for word in next(of_sentences)] for one in (*texts, *others)]
+    count = len(texts)
+    frequent = np.bincount([word for one in told[:count] for word in one], minlength=len(lexicon.rows))
     weights = _FREQUENT / (_FREQUENT + frequent / max(frequent.sum(), 1))
     rows = np.zeros((len(told), lexicon.rows.shape[1]), dtype=np.float32)
     for row, words in zip(rows, told, strict=True):
         row[:] = weights[words] @ lexicon.rows[words].astype(float)
     rows = _unit(rows)
-    return _unit(rows - len(rows) / (len(rows) + _USUAL_PASSAGES) * rows.mean(axis=0))
+    return _apart(rows[:count], _USUAL_PASSAGES), _apart(rows[count:])
+
+
+def _apart(rows: Vectors, usual: int = 0) -> Vectors:
+    """Without what all have in common, as far as there are more than ``usual``."""
+    return _unit(rows - len(rows) / (len(rows) + usual) * rows.mean(axis=0)) if len(rows) else rows
 
 
 def _unit(rows: Vectors) -> Vectors:
