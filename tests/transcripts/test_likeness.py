@@ -44,7 +44,7 @@ def test_all_sentences_of_a_passage_count() -> None:
     assert parted == pytest.approx(between([["a b c"], ["c"], ["a"]], Axes()))
 
 
-@pytest.mark.parametrize("texts", [[["a"]], [[""], ["a"], ["c"]], [["a"], ["a"]]])
+@pytest.mark.parametrize("texts", [[["a"]], [[""]], [[""], ["a"], ["c"]], [["a"], ["a"]]])
 def test_few_or_empty_passages_have_a_likeness(texts: Sequence[Sequence[str]]) -> None:
     assert np.isfinite(between(texts, Axes())).all()
 
