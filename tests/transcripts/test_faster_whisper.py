@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from transcripts import audio
-from transcripts.engines import RecogniserOptions, builtin_path, ctranslate, load
+from transcripts.engines import RecogniserOptions, builtin_path, ctranslate, faster_whisper, load
 from transcripts.engines.listening import mels
 from transcripts.engines.windows import windows
 from transcripts.errors import DeviceUnavailable, ModelDamaged, ModelUnavailable, UnknownLanguage
@@ -213,6 +213,16 @@ def test_what_is_drawn_at_random_is_drawn_again(untrained, sentence, story):
     assert any(measures.temperature > 0 for measures in first.measures)
 
 
+@pytest.fixture
+def exact(monkeypatch):
+    """In float32: what an untrained model finds likeliest hangs by less than eight bits round off."""
+    monkeypatch.setattr(faster_whisper, "PRECISIONS", {"cpu": (faster_whisper.EXACT,)})
+    faster_whisper._cached.cache_clear()
+    yield
+    faster_whisper._cached.cache_clear()
+
+
+@pytest.mark.usefixtures("exact")
 def test_a_language_is_found_as_the_library_finds_it(untrained, sentence):
     import whisper
 
@@ -222,7 +232,7 @@ def test_a_language_is_found_as_the_library_finds_it(untrained, sentence):
     spectra = mels([audio.load(sentence.path, window.start_ms, window.end_ms)], 128, "cpu")
     _, (chances,) = whisper.detect_language(model, spectra)
     assert found.language == max(chances, key=chances.get)
-    assert found.language_probability == pytest.approx(chances[found.language], rel=0.05)
+    assert found.language_probability == pytest.approx(chances[found.language], rel=0.01)
 
 
 def test_a_language_that_the_model_does_not_know_is_named(story):
