@@ -11,6 +11,7 @@ over all passages makes of them, which learns the collection's own words for a t
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ _RIDGE = 10.0
 _MOST_COMPARED = 1500
 """In a larger collection each passage is compared with so many of them, evenly spread."""
 _BLOCK = 1000
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +131,17 @@ def senses(
     How frequent a word is, the passages tell. What all passages have in common is taken away, and so is what all the
     others have.
     """
-    of_sentences = iter(lexicon.words([sentence for one in (*texts, *others) for sentence in one]))
-    told = [[word for _ in one for word in next(of_sentences)] for one in (*texts, *others)]
-    count = len(texts)
-    frequent = np.bincount([word for one in told[:count] for word in one], minlength=len(lexicon.rows))
+    told = [_WORD.findall(" ".join(one).casefold()) for one in (*texts, *others)]
+    number = {word: place for place, word in enumerate(sorted({word for one in told for word in one}))}
+    numbers = [np.array([number[word] for word in one], dtype=np.intp) for one in told]
+    frequent = np.bincount(np.concatenate(numbers[: len(texts)]), minlength=len(number))
     weights = _FREQUENT / (_FREQUENT + frequent / max(frequent.sum(), 1))
-    rows = np.zeros((len(told), lexicon.rows.shape[1]), dtype=np.float32)
-    for row, words in zip(rows, told, strict=True):
-        row[:] = weights[words] @ lexicon.rows[words].astype(float)
+    table = np.zeros((len(number), lexicon.rows.shape[1]), dtype=np.float32)
+    for row, weight, pieces in zip(table, weights, lexicon.words(list(number)), strict=True):
+        row[:] = weight * lexicon.rows[pieces].astype(np.float32).mean(axis=0) if pieces else 0
+    rows = np.stack([table[words].sum(axis=0) for words in numbers])
     rows = _unit(rows)
-    return _apart(rows[:count], _USUAL_PASSAGES), _apart(rows[count:])
+    return _apart(rows[: len(texts)], _USUAL_PASSAGES), _apart(rows[len(texts) :])
 
 
 def _apart(rows: Vectors, usual: int = 0) -> Vectors:
