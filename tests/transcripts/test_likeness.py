@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,6 +43,18 @@ def test_a_frequent_word_counts_less() -> None:
 def test_all_sentences_of_a_passage_count() -> None:
     parted = between([["a", "b", "c"], ["c"], ["a"]], Axes())
     assert parted == pytest.approx(between([["a b c"], ["c"], ["a"]], Axes()))
+
+
+@needs_model
+def test_accents_typed_as_marks_of_their_own_change_nothing() -> None:
+    lexicon = embed.minilm().lexicon
+    assert lexicon
+    for typed in ("The café closed early.", "Björn fell ill."):
+        others = ["The bus was late."], ["A doctor came."]
+        composed, apart = (
+            senses([[unicodedata.normalize(form, typed)], *others], lexicon)[0] for form in ("NFC", "NFD")
+        )
+        assert np.array_equal(composed, apart)
 
 
 @pytest.mark.parametrize("texts", [[["a"]], [[""]], [[""], ["a"], ["c"]], [["a"], ["a"]]])

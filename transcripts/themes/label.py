@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,7 @@ _RIVAL = 0.3
 _MOST_STEPS, _SMALL = 50, 1e-8
 
 Scores = NDArray[np.float64]
+_Number = TypeVar("_Number", np.float32, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,8 @@ def ground(
     """Weigh passages against every theme of the codebook.
 
     Args:
-        sentences: a collection's passages, each the vectors of its sentences, shape (sentences, dimension).
+        sentences: a collection's passages, each the vectors of its sentences, shape (sentences, dimension), one
+            at least.
         texts: the sentences themselves.
         codebook: at least one theme.
         embedder: made the vectors; the themes' are made by it too.
@@ -199,20 +202,23 @@ def ground(
     share = 1 - 1 / len(codebook.themes)
     directions = _unit(themes - share * themes.mean(axis=0)).astype(float)
     centre = share * told.mean(axis=0)
-    apart = tuple(_unit(one - centre) for one in sentences)
-    wholes = _unit(np.stack([_unit(one.mean(axis=0)) for one in sentences]) - centre)
-    raw = (wholes @ directions.T + _best_sentences(apart, directions)) / 2
+    sizes = np.array([len(one) for one in sentences])
+    rows = np.concatenate(sentences)
+    apart = _unit(rows - centre)
+    wholes = _unit(_unit(_sums(rows, sizes)) - centre)
+    raw = (wholes @ directions.T + _best_sentences(apart, sizes, directions)) / 2
     believed = 0 if alone else len(sentences)
     mean, spread = _spread(raw, believed, _USUAL_MEAN, _USUAL_SPREAD)
     logits = _SLOPE * ((raw - mean) / spread - _STANDS_OUT)
     told_by_words = None
-    if embedder.lexicon is not None:
+    if embedder.lexicon is not None and believed:
         told_by_words, of_themes = senses(texts, embedder.lexicon, [_texts(one) for one in codebook.themes])
         near = (told_by_words @ of_themes.T).astype(float)
         standing = (near - near.mean(axis=0)) / np.maximum(near.std(axis=0), 1e-9)
         logits += _SLOPE * _BY_WORDS * _strength(believed) * standing
     alike = likeness(wholes, texts, told_by_words)
-    return Ground(codebook, apart, directions, spread, logits, alike, believed)
+    parted = tuple(np.split(apart, sizes.cumsum()[:-1]))
+    return Ground(codebook, parted, directions, spread, logits, alike, believed)
 
 
 def label(
@@ -257,11 +263,17 @@ def _theme_vector(theme: Theme, embedder: SentenceEmbedder) -> Vectors:
     return _unit(vectors[0] + _unit(vectors[1:].mean(axis=0)) if theme.examples else vectors[0])
 
 
-def _best_sentences(apart: Sequence[Vectors], directions: Vectors) -> Scores:
-    """A soft maximum over the sentences, as the logarithm of a mean of exponentials."""
-    return np.stack(
-        [_SHARPNESS * np.log(np.exp(one @ directions.T / _SHARPNESS).mean(axis=0)) for one in apart]
-    )
+def _best_sentences(apart: Vectors, sizes: NDArray[np.intp], directions: Scores) -> Scores:
+    """A soft maximum over the sentences of each passage, as the logarithm of a mean of exponentials."""
+    raised = _sums(np.exp(apart @ directions.T / _SHARPNESS), sizes)
+    best: Scores = _SHARPNESS * np.log(raised / sizes[:, None])
+    return best
+
+
+def _sums(rows: NDArray[_Number], sizes: NDArray[np.intp]) -> NDArray[_Number]:
+    """The sums of groups of rows that follow each other, none of them empty."""
+    sums: NDArray[_Number] = np.add.reduceat(rows, sizes.cumsum() - sizes, axis=0)
+    return sums
 
 
 def _strength(passages: int) -> float:

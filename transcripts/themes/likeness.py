@@ -15,12 +15,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transcripts.themes.terms import terms
-from transcripts.themes.vectors import Lexicon, Vectors
+from transcripts.themes.vectors import Lexicon, Vectors, nfc
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Values = NDArray[np.float64]
 
@@ -102,11 +107,20 @@ def likeness(meaning: Vectors, texts: Sequence[Sequence[str]], senses: Vectors |
         block = np.arange(start, min(start + _BLOCK, count))
         alike = rows[block] @ rows[compared].T
         alike[block[:, None] == compared] = -np.inf
-        found = np.argsort(-alike, axis=1, kind="stable")[:, : min(_NEIGHBOURS, len(compared) - 1)]
+        found = _best(alike, min(_NEIGHBOURS, len(compared) - 1))
         counts = np.maximum(np.take_along_axis(alike, found, axis=1), 1e-6).astype(float)
         near.append(compared[found])
         shares.append(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-6))
     return Likeness(rows, compared, np.concatenate(near), np.concatenate(shares))
+
+
+def _best(values: Vectors, most: int) -> NDArray[np.intp]:
+    """The places of each row's highest values, highest first."""
+    if not most:
+        return np.zeros((len(values), 0), dtype=np.intp)
+    some = np.argpartition(-values, most - 1, axis=1)[:, :most]
+    order = np.argsort(-np.take_along_axis(values, some, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(some, order, axis=1)
 
 
 def _words(texts: Sequence[Sequence[str]]) -> Vectors:
@@ -131,17 +145,27 @@ def senses(
     How frequent a word is, the passages tell. What all passages have in common is taken away, and so is what all the
     others have.
     """
-    told = [_WORD.findall(" ".join(one).casefold()) for one in (*texts, *others)]
-    number = {word: place for place, word in enumerate(sorted({word for one in told for word in one}))}
-    numbers = [np.array([number[word] for word in one], dtype=np.intp) for one in told]
-    frequent = np.bincount(np.concatenate(numbers[: len(texts)]), minlength=len(number))
+    told = [_WORD.findall(nfc(" ".join(one)).casefold()) for one in (*texts, *others)]
+    number: dict[str, int] = {}
+    words = [[number.setdefault(word, len(number)) for word in one] for one in told]
+    frequent = np.bincount(list(chain.from_iterable(words[: len(texts)])), minlength=len(number))
     weights = _FREQUENT / (_FREQUENT + frequent / max(frequent.sum(), 1))
-    table = np.zeros((len(number), lexicon.rows.shape[1]), dtype=np.float32)
-    for row, weight, pieces in zip(table, weights, lexicon.words(list(number)), strict=True):
-        row[:] = weight * lexicon.rows[pieces].astype(np.float32).mean(axis=0) if pieces else 0
-    rows = np.stack([table[words].sum(axis=0) for words in numbers])
+    pieces = lexicon.words(list(number))
+    share = weights / np.maximum([len(one) for one in pieces], 1)
+    used = np.unique(np.fromiter(chain.from_iterable(pieces), dtype=np.intp))
+    table = _counts(pieces, len(lexicon.rows))[:, used] @ lexicon.rows[used].astype(np.float32)
+    rows = _counts(words, len(number)) @ (share[:, None] * table).astype(np.float32)
     rows = _unit(rows)
     return _apart(rows[: len(texts)], _USUAL_PASSAGES), _apart(rows[len(texts) :])
+
+
+def _counts(numbers: Sequence[Sequence[int]], most: int) -> csr_array:
+    """How often each row holds each number: shape (rows, most)."""
+    from scipy.sparse import csr_array
+
+    flat = np.fromiter(chain.from_iterable(numbers), dtype=np.intp)
+    ends = np.cumsum([0, *map(len, numbers)])
+    return csr_array((np.ones(len(flat), dtype=np.float32), flat, ends), shape=(len(numbers), most))
 
 
 def _apart(rows: Vectors, usual: int = 0) -> Vectors:
