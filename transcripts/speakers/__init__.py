@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from transcripts.audio import Read
     from transcripts.speakers.counting import Counts
     from transcripts.speakers.encoder import Embeddings, Windows
     from transcripts.speakers.resegmentation import Frames
@@ -29,8 +30,8 @@ BOTH_WINDOW_MS, BOTH_HOP_MS = 1_000, 250
 """Where two speak at once the encoder listens for shorter: who they are may change before a whole window is over."""
 PAUSE_MS = 400
 """Somebody who pauses for less within a stretch of speech is still heard to speak."""
-FAINT = 0.8
-"""What is less surely nobody's is somebody's who is hard to hear."""
+SEGMENTED = 0.7
+"""How much of what is believed of the number of voices is pyannote's network's, where it is there."""
 SOLID_MS, FEW = 600, 8
 """Shorter windows tell no voices apart, unless there are fewer than so many longer ones."""
 CROWD = 7
@@ -102,12 +103,12 @@ def diarize(
     import numpy as np
 
     from transcripts import audio
-    from transcripts.speakers import counting, encoder
+    from transcripts.speakers import encoder
 
     hints = hints or SpeakerHints()
     duration_ms = audio.duration_ms(path)
     within = [span & Span(0, duration_ms) for span in speech]
-    counts = counting.count_voices(audio.reader(path), 0, duration_ms)
+    counts = _counts(audio.reader(path), duration_ms)
     speech = _spoken([span for span in within if span], counts)
     if not speech:
         return Diarization()
@@ -131,11 +132,25 @@ def diarize(
     return replace(found, uncertain=CROWDED) if crowded else found
 
 
+def _counts(read: Read, duration_ms: int) -> Counts:
+    """How many speak at once, by both networks: one learned from people, the other from single voices laid together.
+
+    Each hears overlap where the other does not, so their mean is better than either (the linear opinion pool of
+    Stone 1961).
+    """
+    from transcripts.speakers import counting, segmentation
+
+    counts = counting.count_voices(read, 0, duration_ms)
+    if not segmentation.available():
+        return counts
+    return (1 - SEGMENTED) * counts + SEGMENTED * segmentation.count_voices(read, duration_ms)
+
+
 def _spoken(speech: Sequence[Span], counts: Counts) -> list[Span]:
-    """The speech in which somebody is heard to speak, at least faintly; all of it, where that leaves little."""
+    """The speech in which somebody is heard to speak; all of it, where that leaves little."""
     from transcripts.speakers import counting
 
-    heard = shared(speech, merge(counting.active(counts, FAINT), PAUSE_MS))
+    heard = shared(speech, merge(counting.active(counts), PAUSE_MS))
     enough = sum(span.duration_ms for span in heard) * 2 > sum(span.duration_ms for span in speech)
     return heard if enough else list(speech)
 

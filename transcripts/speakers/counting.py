@@ -33,7 +33,7 @@ FFT_SAMPLES, HOP_SAMPLES, BINS = 512, 320, 128
 CHANNELS, DILATIONS = 96, (1, 2, 4, 8, 16, 32)
 BLOCK_MS, EDGE_MS = 30_000, 3_000
 """Heard at once, and how much more on each side: the network reaches 2.6 s."""
-BOTH, LEAST_STRETCHES = 0.6, 2
+BOTH, LEAST_STRETCHES = 0.5, 2
 """Two speak at once where this is as likely."""
 NOBODY = 0.5
 """Nobody speaks where this is as likely."""
@@ -88,11 +88,9 @@ def speaking(counts: Counts, starts_ms: NDArray[np.int64], length_ms: int) -> ND
     return found
 
 
-def active(counts: Counts, nobody: float = NOBODY) -> list[Span]:
-    """Where somebody speaks by the counts of a whole recording: where it is less likely than ``nobody`` that nobody
-    does; short pauses are no end.
-    """
-    speaking = counts[:, 0] < nobody
+def active(counts: Counts) -> list[Span]:
+    """Where somebody speaks by the counts of a whole recording; short pauses are no end."""
+    speaking = counts[:, 0] < NOBODY
     edges = np.flatnonzero(np.diff(speaking, prepend=False, append=False)).reshape(-1, 2) * COUNT_MS
     return merge((Span(int(start), int(end)) for start, end in edges), PAUSE_MS)
 

