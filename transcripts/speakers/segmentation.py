@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WINDOW_MS, HOP_MS = 10_000, 7_480
-"""What is heard at once: only what is near a window's edge is heard twice, which half as much listening again did not
-better on made dialogues."""
+"""What is heard at once, and how far apart. What is near an edge is heard twice; hearing everything twice costs half as
+much again and was no better on made dialogues."""
 BATCH = 16
 """Windows at once."""
 FIRST_SAMPLE, STEP_SAMPLES = 495, 270
