@@ -23,6 +23,8 @@ from transcripts.speakers.counting import COUNT_MS
 from transcripts.speakers.encoder import Embeddings, Windows, unit
 from transcripts.speakers.segmentation import WINDOW_MS, LocalVoices
 
+SAME = 0.65
+"""What was heard apart is one voice after all where all of it taken together has at least this cosine."""
 INSIDE = 0.8
 """So much of an embedding's window must be one local voice's alone."""
 LEAST_MS = 400
@@ -136,7 +138,7 @@ def _groups(pieces: Sequence[_Piece], apart: float) -> tuple[list[NDArray[np.int
                 one.others.add(id(other))
                 other.others.add(id(one))
         groups += fresh
-    joined = _join(_join(groups, -1.0, constrained=True), apart, constrained=False)
+    joined = _join(_join(groups, -1.0, constrained=True), SAME, constrained=False)
     return [group.members for group in joined], len(compared) / max(1, len(moments))
 
 
