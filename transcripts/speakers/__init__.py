@@ -27,12 +27,13 @@ __all__ = ["Diarization", "SpeakerHints", "Voice", "attribute", "diarize"]
 Progress = Callable[[int], None]
 """Told how many milliseconds of the recording are done."""
 
-HOP_MS = 500
+HOP_MS, LONG_HOP_MS = 500, 700
+"""How far apart the encoder's windows are; the other in a recording that is not short, which has enough of them."""
 BOTH_WINDOW_MS, BOTH_HOP_MS = 1_000, 250
 """Where two speak at once the encoder listens for shorter: who they are may change before a whole window is over."""
 PAUSE_MS = 400
 """Somebody who pauses for less within a stretch of speech is still heard to speak."""
-SEGMENTED = 0.85
+SEGMENTED = 0.8
 """How much of what is believed of the number of voices is pyannote's network's, where it is there."""
 SOLID_MS, FEW = 600, 8
 """Shorter windows tell no voices apart, unless there are fewer than so many longer ones."""
@@ -107,6 +108,7 @@ def diarize(
     from transcripts import audio
     from transcripts.speakers import encoder
     from transcripts.speakers.apart import part
+    from transcripts.speakers.segmentation import SHORT_MS
 
     hints = hints or SpeakerHints()
     duration_ms = audio.duration_ms(path)
@@ -117,7 +119,7 @@ def diarize(
         return Diarization()
     frames = _frames(speech, counts)
     parts = frames.parts
-    windows_ms = _windows(frames)
+    windows_ms = _windows(frames, HOP_MS if duration_ms <= SHORT_MS else LONG_HOP_MS)
     of_window = np.searchsorted([one.start_ms for one in parts], windows_ms[:, 0], side="right") - 1
     embeddings = encoder.embed(path, windows_ms, encoder.speech_gain(path, speech), progress)
     alone = frames.of_part(frames.speaking == 1)[of_window]
@@ -210,7 +212,7 @@ def _frames(speech: Sequence[Span], counts: Counts) -> _Frames:
     return _Frames(starts_ms, ends_ms, stretch, speaking, part, edges)
 
 
-def _windows(frames: _Frames) -> Windows:
+def _windows(frames: _Frames, hop_ms: int) -> Windows:
     """Where the encoder listens, in order: where two speak at once more closely."""
     import numpy as np
 
@@ -219,7 +221,7 @@ def _windows(frames: _Frames) -> Windows:
     parts, two = frames.parts, frames.of_part(frames.speaking == 2)
     alone = [part for part, both in zip(parts, two, strict=True) if not both]
     together = [part for part, both in zip(parts, two, strict=True) if both]
-    found = [encoder.windows(alone, HOP_MS), encoder.windows(together, BOTH_HOP_MS, BOTH_WINDOW_MS)]
+    found = [encoder.windows(alone, hop_ms), encoder.windows(together, BOTH_HOP_MS, BOTH_WINDOW_MS)]
     windows_ms = np.concatenate(found)
     return windows_ms[np.argsort(windows_ms[:, 0], kind="stable")]
 
