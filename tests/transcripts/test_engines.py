@@ -109,9 +109,9 @@ def test_the_encoder_is_the_librarys(heard_by_the_library):
     assert (rough - features).norm() / features.norm() < 0.05
 
 
-@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize("layout", ["upright", "flat", "halved"])
 @pytest.mark.parametrize("beams", [1, 2, 5])
-def test_batches_find_what_the_library_finds_alone(heard_by_the_library, beams, upright):
+def test_batches_find_what_the_library_finds_alone(heard_by_the_library, beams, layout):
     import torch
     import whisper
 
@@ -119,7 +119,7 @@ def test_batches_find_what_the_library_finds_alone(heard_by_the_library, beams, 
     tokenizer = whisper.tokenizer.get_tokenizer(False)
     start = Start(tuple(tokenizer.sot_sequence), 0, Rules(tokenizer))
     decoder = Decoder(model, torch.float32)
-    decoder.upright = upright  # the layout for another processor than this one
+    decoder.layout = layout  # the layout for another processor than this one
     found = decoder.decode(decoder.memory(features), start, Search(beams))
     options = whisper.DecodingOptions(language="en", fp16=False, beam_size=beams if beams > 1 else None)
     for one, spectrum in zip(found, spectra, strict=True):
@@ -164,8 +164,8 @@ def test_sampling_is_repeatable_and_differs_by_its_seed(heard_by_the_library):
     assert drawn(1) != drawn(2)
 
 
-@pytest.mark.parametrize("upright", [True, False])
-def test_words_are_aligned_as_the_library_aligns_them(heard_by_the_library, upright):
+@pytest.mark.parametrize("layout", ["upright", "flat", "halved"])
+def test_words_are_aligned_as_the_library_aligns_them(heard_by_the_library, layout):
     import torch
     import whisper
     from whisper.timing import find_alignment, merge_punctuations
@@ -178,7 +178,7 @@ def test_words_are_aligned_as_the_library_aligns_them(heard_by_the_library, upri
     ]
     states = [1_500, 700, 1_500, 300, 150]
     decoder = Decoder(model, torch.float32)
-    decoder.upright = upright
+    decoder.layout = layout
     found = align(decoder, tokenizer, decoder.memory(features), texts, states)
     for words, text, spectrum, count in zip(found, texts, spectra, states, strict=True):
         alone = find_alignment(model, tokenizer, text, spectrum, 2 * count)
@@ -532,13 +532,13 @@ def test_windows_that_told_the_language_are_encoded_once(multilingual, interview
     assert sum(encoded) == once
 
 
-@pytest.mark.parametrize("upright", [True, False])
-def test_windows_encoded_apart_are_one_batch(heard_by_the_library, upright):
+@pytest.mark.parametrize("layout", ["upright", "flat", "halved"])
+def test_windows_encoded_apart_are_one_batch(heard_by_the_library, layout):
     import torch
 
     model, _, features = heard_by_the_library
     decoder = Decoder(model, torch.float32)
-    decoder.upright = upright
+    decoder.layout = layout
     whole = decoder.memory(features)
     again = Memory.joined([whole[3:], whole[:1], whole[1:3]])[[2, 3, 4, 0, 1]]
     assert all(

@@ -9,14 +9,14 @@ are written in place, and a beam that changes its past copies only the part in w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
-from transcripts.engines.products import IntegerLinear, Linear, for_sound
+from transcripts.engines.products import IntegerLinear, Linear, can_halve, for_sound
 from transcripts.engines.values import Decoded, Search
 
 MAX_INITIAL_TIMESTAMP = 50
@@ -47,16 +47,22 @@ class _Layer(NamedTuple):
     down: Linear
 
 
+Layout = Literal["upright", "flat", "halved"]
+"""How a sound's keys and values are laid out, as the processor reads them quickest: (windows, heads, width, states);
+(windows, heads, states, width); the latter in half precision, the keys in panels, see ``attention``."""
+
+
 @dataclass(frozen=True)
 class Memory:
-    """What every layer looks up in the sound of some windows: keys and values.
-
-    Each is laid out as the processor reads it quickest: (windows, heads, width, states) where ``upright``, else
-    (windows, heads, states, width).
-    """
+    """What every layer looks up in the sound of some windows: keys and values."""
 
     layers: tuple[tuple[Tensor, Tensor], ...]
-    upright: bool
+    layout: Layout
+
+    @classmethod
+    def of(cls, layers: Sequence[tuple[Tensor, Tensor]], layout: Layout) -> Memory:
+        """Lay out keys and values (windows, heads, states, width)."""
+        return cls(tuple(_laid_out(key, value, layout) for key, value in layers), layout)
 
     def __len__(self) -> int:
         """How many windows."""
@@ -64,19 +70,31 @@ class Memory:
 
     def __getitem__(self, rows: slice | Sequence[int] | Tensor) -> Memory:
         """That of some of the windows."""
-        return Memory(tuple((key[rows], value[rows]) for key, value in self.layers), self.upright)
+        return replace(self, layers=tuple((key[rows], value[rows]) for key, value in self.layers))
+
+    def attended(self, layer: int, query: Tensor) -> Tensor:
+        """What queries (windows, rows, heads, width) hear, in the same order."""
+        if self.layout == "halved":
+            from transcripts.engines import attention
+
+            return attention.listen(query, *self.layers[layer])
+        return self.weighted(layer, self.products(layer, query.transpose(1, 2))).transpose(1, 2)
 
     def products(self, layer: int, query: Tensor) -> Tensor:
         """Of queries (windows, heads, rows, width) with all keys: (windows, heads, rows, states)."""
-        key = self.layers[layer][0]
-        found: Tensor = query @ (key if self.upright else key.transpose(-1, -2))
+        key, value = self.layers[layer]
+        if self.layout == "halved":
+            from transcripts.engines import attention
+
+            key = attention.unpacked(key, value.shape[-2])
+        found: Tensor = query @ (key if self.layout == "upright" else key.transpose(-1, -2))
         return found
 
     def weighted(self, layer: int, products: Tensor) -> Tensor:
         """The values (windows, heads, rows, width), weighted by the products' softmax."""
         value, weights = self.layers[layer][1], products.softmax(-1)
-        if not self.upright:
-            found: Tensor = weights @ value
+        if self.layout != "upright":
+            found: Tensor = weights @ value.to(weights.dtype)
         elif weights.shape[-2] < value.shape[-2]:  # few rows: values first is quicker
             found = (value @ weights.transpose(-1, -2)).transpose(-1, -2)
         else:
@@ -92,7 +110,7 @@ class Memory:
                 (torch.cat([key for key, _ in layer]), torch.cat([value for _, value in layer]))
                 for layer in by_layer
             ),
-            parts[0].upright,
+            parts[0].layout,
         )
 
 
@@ -110,7 +128,7 @@ class Decoder:
         self.norm = _Norm(decoder.ln)
         self.layers = [self._layer(block) for block in decoder.blocks]
         self.aligned = [tuple(pair) for pair in model.alignment_heads.indices().T.tolist()]
-        self.upright = _upright(self.embedding)
+        self.layout = _layout(self.embedding, self.width // self.heads)
 
     def _layer(self, block: Any) -> _Layer:
         scale = (self.width // self.heads) ** -0.5
@@ -145,14 +163,13 @@ class Decoder:
         """What the layers look up in the encoder's states (windows, states, width); made once, used for every text."""
         features = features.to(self.dtype)
 
-        def looked_up(layer: Linear | IntegerLinear) -> Tensor:
-            split = self._split(layer(features))
-            return (split.transpose(-1, -2) if self.upright else split).contiguous()
-
         with torch.inference_mode():
-            return Memory(
-                tuple((looked_up(layer.cross_key), looked_up(layer.cross_value)) for layer in self.layers),
-                self.upright,
+            return Memory.of(
+                [
+                    (self._split(layer.cross_key(features)), self._split(layer.cross_value(features)))
+                    for layer in self.layers
+                ],
+                self.layout,
             )
 
     def read(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -208,19 +225,26 @@ class Decoder:
         states = self._embedded(tokens[:, None], at)
         for number, (layer, cache) in enumerate(zip(self.layers, caches, strict=True)):
             qkv = layer.qkv(layer.norm(states, self.dtype))
-            query, *keys_and_values = qkv.view(len(qkv), 3, self.heads, -1).unbind(1)
-            cache[:, :, :, at] = torch.stack(keys_and_values)
-            products = query[:, :, None] @ cache[0].transpose(-1, -2)
-            products[..., at + 1 :] = _NEVER
-            own = _weighted(products, cache[1])
-            states = states + layer.out(_joined(own))
+            own = self._recalled(qkv.view(len(qkv), 3, self.heads, -1), cache, at)
+            states = states + layer.out(own.flatten(1))[:, None]
             query = layer.cross_query(layer.cross_norm(states, self.dtype))
             # a window's hypotheses are rows of one product with its sound
-            query = self._split(query.view(len(memory), -1, self.width))
-            heard = _joined(memory.weighted(number, memory.products(number, query))).reshape(states.shape)
-            states = states + layer.cross_out(heard)
+            heard = memory.attended(number, query.view(len(memory), -1, self.heads, self.width // self.heads))
+            states = states + layer.cross_out(heard.reshape(states.shape))
             states = self._thought(layer, states)
         return states[:, 0]
+
+    def _recalled(self, qkv: Tensor, cache: Tensor, at: int) -> Tensor:
+        """What each hypothesis makes of its past: (hypotheses, heads, width of a head); see ``attention.recall``."""
+        if self.layout == "halved":
+            from transcripts.engines import attention
+
+            return attention.recall(qkv, cache, at)
+        query, *keys_and_values = qkv.unbind(1)
+        cache[:, :, :, at] = torch.stack(keys_and_values)
+        products = query[:, :, None] @ cache[0].transpose(-1, -2)
+        products[..., at + 1 :] = _NEVER
+        return _weighted(products, cache[1])[:, :, 0]
 
     # ---- the search ----
 
@@ -296,10 +320,25 @@ def _weighted(products: Tensor, value: Tensor) -> Tensor:
     return products.softmax(-1) @ value
 
 
-def _upright(weights: Tensor) -> bool:
-    """Which layout of a sound's keys and values is read quicker with such weights; see ``Memory``."""
+def _laid_out(key: Tensor, value: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+    if layout == "halved":
+        from transcripts.engines import attention
+
+        return attention.packed(key), value.to(torch.float16, memory_format=torch.contiguous_format)
+    if layout == "upright":
+        key, value = key.transpose(-1, -2), value.transpose(-1, -2)
+    return key.contiguous(), value.contiguous()
+
+
+def _layout(weights: Tensor, width: int) -> Layout:
+    """Which layout of a sound's keys and values is read quickest beside such weights, for heads of this width."""
+    if can_halve(weights):
+        from transcripts.engines import attention
+
+        if attention.fits(width):
+            return "halved"
     by_vectors = weights.device.type == "cpu" and not torch.cpu._is_amx_tile_supported()
-    return not (by_vectors and weights.dtype == torch.bfloat16)
+    return "flat" if by_vectors and weights.dtype == torch.bfloat16 else "upright"
 
 
 def logsumexp(scores: Tensor, *, spent: bool = False) -> Tensor:

@@ -1,0 +1,57 @@
+"""Attention of a few rows by kernels of our own, beside torch's general products."""
+
+import pytest
+import torch
+
+from transcripts.engines import attention
+
+# Shapes that fill the kernels' tiles, and shapes that do not.
+SHAPES = [
+    (1, 1, 1, 16, 1),
+    (2, 1, 3, 64, 1_500),
+    (2, 5, 2, 64, 1_500),
+    (1, 6, 2, 32, 40),
+    (1, 13, 2, 64, 300),
+]
+
+
+def normal(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.mark.parametrize(("windows", "rows", "heads", "width", "states"), SHAPES)
+def test_rows_hear_what_general_products_give(windows, rows, heads, width, states):
+    query, keys = normal(windows, rows, heads, width), normal(windows, heads, states, width) * 0.3
+    values = normal(windows, heads, states, width).half()
+    heard = attention.listen(query, attention.packed(keys), values)
+    chances = (query.transpose(1, 2) @ keys.half().float().transpose(-1, -2)).softmax(-1)
+    assert torch.allclose(heard, (chances @ values.float()).transpose(1, 2), atol=1e-5)
+
+
+def test_what_is_unlikely_by_far_weighs_nothing():
+    keys = torch.tensor([400.0, 0.0, -400.0]).repeat_interleave(16).view(1, 1, 3, 16)
+    values = torch.tensor([1.0, 2.0, 3.0]).repeat_interleave(16).view(1, 1, 3, 16).half()
+    heard = attention.listen(torch.ones(1, 1, 1, 16), attention.packed(keys), values)
+    assert torch.equal(heard, torch.ones(1, 1, 1, 16))
+
+
+def test_packed_keys_come_back():
+    keys = normal(2, 3, 37, 64)
+    assert torch.equal(attention.unpacked(attention.packed(keys), 37), keys.half().float())
+
+
+@pytest.mark.parametrize("at", [0, 1, 30])
+def test_a_hypothesis_recalls_its_past_and_its_newest_token(at):
+    qkv, cache = normal(6, 3, 2, 64) * 0.4, normal(2, 6, 2, 32, 64)
+    past = cache.clone()
+    past[:, :, :, at] = qkv[:, 1:].transpose(0, 1)
+    chances = (qkv[:, 0, :, None] @ past[0, :, :, : at + 1].transpose(-1, -2)).softmax(-1)
+    recalled = attention.recall(qkv, cache, at)
+    assert torch.allclose(recalled, (chances @ past[1, :, :, : at + 1])[:, :, 0], atol=1e-5)
+    assert torch.equal(cache, past)
+
+
+def test_threads_stay_as_many_as_they_were():
+    before = torch.get_num_threads()
+    attention.listen(normal(1, 1, 1, 16), attention.packed(normal(1, 1, 4, 16)), normal(1, 1, 4, 16).half())
+    assert torch.get_num_threads() == before

@@ -1,0 +1,292 @@
+"""Attention of a few rows to many keys and values, by kernels of our own for processors without wide matrix units.
+
+A step of a decoder asks each window's sound a handful of questions. General products take the sound in float32 and are
+built for many rows. Here it lies in half precision in the order in which it is read, every number is widened once for
+up to six rows, and sums stay in registers.
+
+numba compiles the kernels for this processor; the tile is written in LLVM's own language, because numba cannot keep an
+array in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own convention)
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from torch import Tensor
+
+PANEL = 16
+"""So many keys lie side by side: two vectors of eight."""
+_ROWS = 6
+"""So many rows are summed up at once: with two vectors each, as many sums as there are registers for."""
+_CHUNK = 256
+"""So many values at once: they stay in the nearest cache while all rows are served."""
+_FLOAT, _HALF, _VECTOR = ir.FloatType(), ir.HalfType(), 8
+_ONE = np.float32(1)
+_ZERO = np.float32(0)
+
+_THREADS = numba.get_num_threads()
+"""The most that numba can take: the processors of this process."""
+
+_alone = Lock()  # numba's simplest threading layer, macOS's, allows one caller at a time
+
+
+def fits(width: int) -> bool:
+    """Whether heads of this width can be served."""
+    return width % PANEL == 0
+
+
+def packed(keys: Tensor) -> Tensor:
+    """Keys (windows, heads, states, width) as panels in half precision: (windows, heads, panels, width, ``PANEL``)."""
+    windows, heads, states, width = keys.shape
+    halves = F.pad(keys.half(), (0, 0, 0, -states % PANEL))
+    return halves.view(windows, heads, -1, PANEL, width).transpose(-1, -2).contiguous()
+
+
+def unpacked(panels: Tensor, states: int) -> Tensor:
+    """The keys (windows, heads, states, width) in float32."""
+    return panels.transpose(-1, -2).flatten(2, 3)[:, :, :states].float()
+
+
+def listen(query: Tensor, panels: Tensor, values: Tensor) -> Tensor:
+    """What each row hears.
+
+    Args:
+        query: (windows, rows, heads, width) float32, scaled.
+        panels: the keys, as ``packed`` lays them.
+        values: (windows, heads, states, width) in half precision.
+
+    Returns:
+        (windows, rows, heads, width) float32: the values weighted by the softmax of the products with the keys.
+    """
+    found = torch.empty_like(query, memory_format=torch.contiguous_format)
+    with _alone:
+        numba.set_num_threads(min(torch.get_num_threads(), _THREADS))
+        _listen(query.contiguous().numpy(), _bits(panels), _bits(values), found.numpy())
+    return found
+
+
+def recall(qkv: Tensor, cache: Tensor, at: int) -> Tensor:
+    """What each hypothesis makes of its own past, to which its newest key and value are added.
+
+    Args:
+        qkv: (hypotheses, 3, heads, width) float32: query (scaled), key and value of the token at ``at``.
+        cache: (2, hypotheses, heads, room, width) float32, written at ``at``.
+        at: how many tokens there were before.
+
+    Returns:
+        (hypotheses, heads, width) float32.
+    """
+    found = torch.empty_like(qkv[:, 0], memory_format=torch.contiguous_format)
+    with _alone:
+        numba.set_num_threads(min(torch.get_num_threads(), _THREADS))
+        _recall(qkv.contiguous().numpy(), cache.numpy(), at, found.numpy())
+    return found
+
+
+def _bits(halves: Tensor) -> Any:
+    """The same memory as numpy's unsigned integers: numba does not know half precision."""
+    return halves.contiguous().view(torch.int16).numpy().view(np.uint16)
+
+
+# ---- in LLVM's language ----
+
+_held: Any = cgutils.alloca_once
+
+
+def _tile(rows: int) -> Any:
+    """The kernel that adds products to ``rows`` x ``PANEL`` sums.
+
+    Its arguments are addresses and distances, the latter in numbers: of float32 factors (rows, count); of halves
+    (count, ``PANEL``); how many there are; of float32 sums (rows, ``PANEL``).
+    """
+    wide, halves = ir.VectorType(_FLOAT, _VECTOR), ir.VectorType(_HALF, _VECTOR)
+    whole, lanes = ir.IntType(64), ir.VectorType(ir.IntType(32), _VECTOR)
+    vectors = range(PANEL // _VECTOR)
+
+    def generate(context: Any, builder: Any, _: Any, given: Any) -> Any:
+        factors, factors_apart, line, lines_apart, count, sums, sums_apart = given
+
+        def number(value: int) -> Any:
+            return ir.Constant(whole, value)
+
+        def place(base: Any, index: Any, size: int, kind: Any) -> Any:
+            address = builder.add(base, builder.mul(index, number(size)))
+            return builder.inttoptr(address, kind.as_pointer())
+
+        def of_sum(row: int, vector: int) -> Any:
+            first = builder.add(builder.mul(number(row), sums_apart), number(vector * _VECTOR))
+            return place(sums, first, 4, wide)
+
+        def read(pointer: Any, align: int) -> Any:
+            found = builder.load(pointer)
+            found.align = align
+            return found
+
+        held = [[_held(builder, wide) for _ in vectors] for _ in range(rows)]
+        for row in range(rows):
+            for vector in vectors:
+                builder.store(read(of_sum(row, vector), 4), held[row][vector])
+        with cgutils.for_range(builder, count) as loop:
+            start = builder.mul(loop.index, lines_apart)
+            found = []
+            for vector in vectors:
+                at = builder.add(start, number(vector * _VECTOR))
+                found.append(builder.fpext(read(place(line, at, 2, halves), 2), wide))
+            for row in range(rows):
+                at = builder.add(builder.mul(number(row), factors_apart), loop.index)
+                first = builder.insert_element(
+                    ir.Constant(wide, ir.Undefined), read(place(factors, at, 4, _FLOAT), 4),
+                    ir.Constant(ir.IntType(32), 0),
+                )  # fmt: skip
+                factor = builder.shuffle_vector(first, first, ir.Constant(lanes, [0] * _VECTOR))
+                for vector in vectors:
+                    product = builder.fmul(factor, found[vector], flags=("contract",))
+                    kept = held[row][vector]
+                    builder.store(builder.fadd(builder.load(kept), product, flags=("contract",)), kept)
+        for row in range(rows):
+            for vector in vectors:
+                builder.store(builder.load(held[row][vector]), of_sum(row, vector)).align = 4
+        return context.get_dummy_value()
+
+    def tile(
+        _: Any, _factors: Any, _factors_apart: Any, _line: Any, _lines_apart: Any, _count: Any, _sums: Any,
+        _sums_apart: Any,
+    ) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
+        return types.none(*[types.int64] * 7), generate
+
+    return intrinsic(tile)
+
+
+_tile_1, _tile_2, _tile_3, _tile_4, _tile_5, _tile_6 = (_tile(rows) for rows in range(1, _ROWS + 1))
+
+
+def _float_of_bits(_: Any, _bits: Any) -> tuple[Any, Callable[..., Any]]:
+    """The float32 that has these bits."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        return builder.bitcast(given[0], _FLOAT)
+
+    return types.float32(types.int32), generate
+
+
+_as_float: Any = intrinsic(_float_of_bits)
+
+
+# ---- in numba's ----
+
+
+@njit(inline="always")
+def _tiles(
+    rows: Any, factors: Any, factors_apart: Any, line: Any, lines_apart: Any, count: Any, sums: Any, sums_apart: Any
+) -> None:  # fmt: skip
+    if rows == 1:
+        _tile_1(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+    elif rows == 2:
+        _tile_2(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+    elif rows == 3:
+        _tile_3(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+    elif rows == 4:
+        _tile_4(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+    elif rows == 5:
+        _tile_5(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+    else:
+        _tile_6(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+
+
+@njit(inline="always")
+def _exp(value: Any) -> Any:
+    """The exponential of a number that is not above zero, to a part in a million; numba's own is no vector's."""
+    scaled = max(value * np.float32(1.4426950408889634), np.float32(-126))
+    below = np.floor(scaled)
+    part = scaled - below
+    # the polynomial of degree 5 that is nearest to 2 ** part from 0 to 1
+    power = np.float32(1.8775767e-3)
+    power = power * part + np.float32(8.9893397e-3)
+    power = power * part + np.float32(5.5826318e-2)
+    power = power * part + np.float32(2.4015361e-1)
+    power = power * part + np.float32(6.9315308e-1)
+    power = power * part + np.float32(9.9999994e-1)
+    return power * _as_float((np.int32(below) + np.int32(127)) << np.int32(23))
+
+
+@njit(fastmath=True)
+def _softmax(line: Any, count: int) -> None:
+    """Of the first ``count`` numbers of a line, in place."""
+    top = line[0]
+    for index in range(count):
+        top = max(top, line[index])
+    total = _ZERO
+    for index in range(count):
+        chance = _exp(line[index] - top)
+        line[index] = chance
+        total += chance
+    share = _ONE / total
+    for index in range(count):
+        line[index] *= share
+
+
+@njit(parallel=True, fastmath=True, nogil=True, cache=True)
+def _listen(query: Any, panels: Any, values: Any, found: Any) -> None:
+    windows, rows, heads, width = query.shape
+    count, states = panels.shape[2], values.shape[2]
+    for job in prange(windows * heads):
+        window, head = job // heads, job % heads
+        scores = np.zeros((rows, count * PANEL), np.float32)
+        of_query = np.int64(query[window, 0, head].ctypes.data)
+        of_found = np.int64(found[window, 0, head].ctypes.data)
+        of_panels = np.int64(panels[window, head].ctypes.data)
+        of_values = np.int64(values[window, head].ctypes.data)
+        of_scores = np.int64(scores.ctypes.data)
+        apart, line = np.int64(heads * width), np.int64(count * PANEL)
+        for row in range(0, rows, _ROWS):
+            some = min(_ROWS, rows - row)
+            for panel in range(count):
+                _tiles(
+                    some, of_query + row * apart * 4, apart, of_panels + panel * width * PANEL * 2, np.int64(PANEL),
+                    np.int64(width), of_scores + (row * line + panel * PANEL) * 4, line,
+                )  # fmt: skip
+        for row in range(rows):
+            _softmax(scores[row], states)
+            for place in range(width):
+                found[window, row, head, place] = _ZERO
+        for state in range(0, states, _CHUNK):
+            several = np.int64(min(_CHUNK, states - state))
+            for row in range(0, rows, _ROWS):
+                some = min(_ROWS, rows - row)
+                for place in range(0, width, PANEL):
+                    _tiles(
+                        some, of_scores + (row * line + state) * 4, line, of_values + (state * width + place) * 2,
+                        np.int64(width), several, of_found + (row * apart + place) * 4, apart,
+                    )  # fmt: skip
+
+
+@njit(parallel=True, fastmath=True, nogil=True, cache=True)
+def _recall(qkv: Any, cache: Any, at: int, found: Any) -> None:
+    rows, _, heads, width = qkv.shape
+    for job in prange(rows * heads):
+        row, head = job // heads, job % heads
+        query, keys, values = qkv[row, 0, head], cache[0, row, head], cache[1, row, head]
+        keys[at], values[at] = qkv[row, 1, head], qkv[row, 2, head]
+        scores = np.empty(at + 1, np.float32)
+        for token in range(at + 1):
+            key, total = keys[token], _ZERO
+            for place in range(width):
+                total += query[place] * key[place]
+            scores[token] = total
+        _softmax(scores, at + 1)
+        own = found[row, head]
+        own[:] = _ZERO
+        for token in range(at + 1):
+            share, value = scores[token], values[token]
+            for place in range(width):
+                own[place] += share * value[place]
