@@ -87,7 +87,8 @@ def _bytes_a_step(decoder: Any, sound: torch.Size, hypotheses: int, before: int,
     of_sound = layers * 2 * sound.numel() * width
     past = layers * 2 * hypotheses * width * (before + (steps + 1) / 2)
     kept = 2 if can_halve(decoder.embedding) else decoder.dtype.itemsize
-    return kept * weights + decoder.dtype.itemsize * (of_sound + past)
+    looked_up = 2 if decoder.layout == "halved" else decoder.dtype.itemsize
+    return kept * weights + looked_up * of_sound + decoder.dtype.itemsize * past
 
 
 def _steps(loaded: Any, memory: Memory, beams: int) -> tuple[float, float, int, int]:

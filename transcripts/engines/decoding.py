@@ -49,7 +49,7 @@ class _Layer(NamedTuple):
 
 Layout = Literal["upright", "flat", "halved"]
 """How a sound's keys and values are laid out, as the processor reads them quickest: (windows, heads, width, states);
-(windows, heads, states, width); the latter in half precision, the keys in panels, see ``attention``."""
+(windows, heads, states, width); the latter in half precision, the keys in panels, see ``kernels``."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,18 @@ class Memory:
     def attended(self, layer: int, query: Tensor) -> Tensor:
         """What queries (windows, rows, heads, width) hear, in the same order."""
         if self.layout == "halved":
-            from transcripts.engines import attention
+            from transcripts.engines import kernels
 
-            return attention.listen(query, *self.layers[layer])
+            return kernels.listen(query, *self.layers[layer])
         return self.weighted(layer, self.products(layer, query.transpose(1, 2))).transpose(1, 2)
 
     def products(self, layer: int, query: Tensor) -> Tensor:
         """Of queries (windows, heads, rows, width) with all keys: (windows, heads, rows, states)."""
         key, value = self.layers[layer]
         if self.layout == "halved":
-            from transcripts.engines import attention
+            from transcripts.engines import kernels
 
-            key = attention.unpacked(key, value.shape[-2])
+            key = kernels.unpacked(key, value.shape[-2])
         found: Tensor = query @ (key if self.layout == "upright" else key.transpose(-1, -2))
         return found
 
@@ -128,6 +128,7 @@ class Decoder:
         self.norm = _Norm(decoder.ln)
         self.layers = [self._layer(block) for block in decoder.blocks]
         self.aligned = [tuple(pair) for pair in model.alignment_heads.indices().T.tolist()]
+        self._by_integers = isinstance(self.layers[0].cross_key, IntegerLinear)
         self.layout = _layout(self.embedding, self.width // self.heads)
 
     def _layer(self, block: Any) -> _Layer:
@@ -164,24 +165,30 @@ class Decoder:
         features = features.to(self.dtype)
 
         with torch.inference_mode():
+            # all layers read the same: it is made to integers once
+            once: Any = IntegerLinear.heard(features) if self._by_integers else features
             return Memory.of(
                 [
-                    (self._split(layer.cross_key(features)), self._split(layer.cross_value(features)))
+                    (self._split(layer.cross_key(once)), self._split(layer.cross_value(once)))
                     for layer in self.layers
                 ],
                 self.layout,
             )
 
-    def read(self, tokens: Tensor, memory: Memory) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def read(
+        self, tokens: Tensor, memory: Memory, *, aligned: bool = True
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Read whole texts at once: states, the aligned heads' products, and each layer's keys and values.
 
         Args:
             tokens: (windows, length); what stands behind a text's end changes nothing before it.
             memory: of the same windows.
+            aligned: whether the products are wanted.
 
         Returns:
             states (windows, length, width) for ``scores``; products (windows, heads, length, states) of the model's
-            alignment heads before their softmax; keys and values (2, windows, heads, length, width) of each layer.
+            alignment heads before their softmax, empty where they are not wanted; keys and values (2, windows, heads,
+            length, width) of each layer.
         """
         states = self._embedded(tokens, 0)
         products, kept = [], []
@@ -191,12 +198,16 @@ class Decoder:
             own = F.scaled_dot_product_attention(query, own_key, own_value, is_causal=True, scale=1.0)
             states = states + layer.out(_joined(own))
             kept.append(torch.stack([own_key, own_value]))
-            query = self._split(layer.cross_query(layer.cross_norm(states, self.dtype)))
-            scores = memory.products(number, query)
-            products += [scores[:, head] for of, head in self.aligned if of == number]
-            states = states + layer.cross_out(_joined(memory.weighted(number, scores)))
+            query = layer.cross_query(layer.cross_norm(states, self.dtype))
+            if heads := [head for of, head in self.aligned if of == number and aligned]:
+                scores = memory.products(number, self._split(query))
+                products += [scores[:, head] for head in heads]
+                heard = _joined(memory.weighted(number, scores))
+            else:
+                heard = memory.attended(number, query.view(*query.shape[:2], self.heads, -1)).flatten(2)
+            states = states + layer.cross_out(heard)
             states = self._thought(layer, states)
-        return states, torch.stack(products, 1), kept
+        return states, torch.stack(products, 1) if products else states[:0], kept
 
     def scores(self, states: Tensor) -> Tensor:
         """The logits (..., vocabulary), float32, of states (..., width)."""
@@ -235,11 +246,11 @@ class Decoder:
         return states[:, 0]
 
     def _recalled(self, qkv: Tensor, cache: Tensor, at: int) -> Tensor:
-        """What each hypothesis makes of its past: (hypotheses, heads, width of a head); see ``attention.recall``."""
+        """What each hypothesis makes of its past: (hypotheses, heads, width of a head); see ``kernels.recall``."""
         if self.layout == "halved":
-            from transcripts.engines import attention
+            from transcripts.engines import kernels
 
-            return attention.recall(qkv, cache, at)
+            return kernels.recall(qkv, cache, at)
         query, *keys_and_values = qkv.unbind(1)
         cache[:, :, :, at] = torch.stack(keys_and_values)
         products = query[:, :, None] @ cache[0].transpose(-1, -2)
@@ -263,7 +274,7 @@ class Decoder:
         windows, width, before = len(memory), search.width, len(start.tokens)
         longest = min(self.context, before + self.context // 2)  # of the whole, as in the library
         first = torch.tensor(start.tokens, device=self.device).expand(windows, -1)
-        states, _, kept = self.read(first, memory)
+        states, _, kept = self.read(first, memory, aligned=False)
         silence = self.scores(states[:, start.sot]).softmax(-1)[:, start.rules.no_speech]
         caches = [_roomy(layer.repeat_interleave(width, 1)) for layer in kept]
         hypotheses = _Hypotheses(start.rules, search, windows, self.device, generator)
@@ -322,9 +333,9 @@ def _weighted(products: Tensor, value: Tensor) -> Tensor:
 
 def _laid_out(key: Tensor, value: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
     if layout == "halved":
-        from transcripts.engines import attention
+        from transcripts.engines import kernels
 
-        return attention.packed(key), value.to(torch.float16, memory_format=torch.contiguous_format)
+        return kernels.packed(key), value.to(torch.float16, memory_format=torch.contiguous_format)
     if layout == "upright":
         key, value = key.transpose(-1, -2), value.transpose(-1, -2)
     return key.contiguous(), value.contiguous()
@@ -333,9 +344,9 @@ def _laid_out(key: Tensor, value: Tensor, layout: Layout) -> tuple[Tensor, Tenso
 def _layout(weights: Tensor, width: int) -> Layout:
     """Which layout of a sound's keys and values is read quickest beside such weights, for heads of this width."""
     if can_halve(weights):
-        from transcripts.engines import attention
+        from transcripts.engines import kernels
 
-        if attention.fits(width):
+        if kernels.fits(width):
             return "halved"
     by_vectors = weights.device.type == "cpu" and not torch.cpu._is_amx_tile_supported()
     return "flat" if by_vectors and weights.dtype == torch.bfloat16 else "upright"

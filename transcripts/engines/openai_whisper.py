@@ -128,7 +128,7 @@ def _chances(loaded: _Loaded, features: Memory) -> list[dict[str, float]]:
     tokenizer = get_tokenizer(True, num_languages=facts.languages)
     with torch.inference_mode():
         start = torch.full((len(features), 1), tokenizer.sot, device=loaded.device)
-        states, _, _ = decoder.read(start, features)
+        states, _, _ = decoder.read(start, features, aligned=False)
         scores = decoder.scores(states[:, 0])[:, list(tokenizer.all_language_tokens)].softmax(-1)
     return [dict(zip(tokenizer.all_language_codes, row, strict=True)) for row in scores.tolist()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
@@ -48,6 +49,13 @@ class Linear:
         return found
 
 
+class Whole(NamedTuple):
+    """Rows of float32 as 8-bit integers: (..., inputs), 128 for zero, and each row's greatest (..., 1)."""
+
+    rows: Tensor
+    greatest: Tensor
+
+
 class IntegerLinear:
     """A linear layer of float32 states by products of 8-bit integers.
 
@@ -65,17 +73,23 @@ class IntegerLinear:
         self._weight = torch.ops.onednn.qlinear_prepack(whole, None)
         self._zeros = torch.zeros(len(weight), dtype=torch.int64)
 
-    def __call__(self, states: Tensor) -> Tensor:
+    @staticmethod
+    def heard(states: Tensor) -> Whole:
+        """States (..., inputs) as integers, for several layers that read the same."""
+        from transcripts.engines.kernels import whole
+
+        return Whole(*whole(states))
+
+    def __call__(self, states: Tensor | Whole) -> Tensor:
         """The product and the bias: (..., inputs) to (..., outputs)."""
-        rows = states.reshape(-1, states.shape[-1])
-        # in two passes, so that no copy of all is made
-        greatest = torch.maximum(rows.amax(1, keepdim=True), -rows.amin(1, keepdim=True)).clamp_(min=1e-8)
-        whole = (rows * (127 / greatest)).round_().add_(128).to(torch.uint8)
+        rows, greatest = states if isinstance(states, Whole) else self.heard(states)
+        flat = rows.view(-1, rows.shape[-1])
         found: Tensor = torch.ops.onednn.qlinear_pointwise(
-            whole, 1 / 127, 128, self._weight, self._scales, self._zeros, None, 1.0, 0, torch.float32, "none", [], "",
+            flat, 1 / 127, 128, self._weight, self._scales, self._zeros, None, 1.0, 0, torch.float32,
+            "none", [], "",
         )  # fmt: skip
-        torch.addcmul(self._bias, found, greatest, out=found)
-        return found.view(*states.shape[:-1], -1)
+        torch.addcmul(self._bias, found, greatest.view(-1, 1), out=found)
+        return found.view(*rows.shape[:-1], -1)
 
 
 def for_sound(weight: Tensor, bias: Tensor) -> Linear | IntegerLinear:

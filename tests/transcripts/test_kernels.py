@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from transcripts.engines import attention
+from transcripts.engines import kernels
 
 # Shapes that fill the kernels' tiles, and shapes that do not.
 SHAPES = [
@@ -23,7 +23,7 @@ def normal(*shape: int) -> torch.Tensor:
 def test_rows_hear_what_general_products_give(windows, rows, heads, width, states):
     query, keys = normal(windows, rows, heads, width), normal(windows, heads, states, width) * 0.3
     values = normal(windows, heads, states, width).half()
-    heard = attention.listen(query, attention.packed(keys), values)
+    heard = kernels.listen(query, kernels.packed(keys), values)
     chances = (query.transpose(1, 2) @ keys.half().float().transpose(-1, -2)).softmax(-1)
     assert torch.allclose(heard, (chances @ values.float()).transpose(1, 2), atol=1e-5)
 
@@ -31,13 +31,13 @@ def test_rows_hear_what_general_products_give(windows, rows, heads, width, state
 def test_what_is_unlikely_by_far_weighs_nothing():
     keys = torch.tensor([400.0, 0.0, -400.0]).repeat_interleave(16).view(1, 1, 3, 16)
     values = torch.tensor([1.0, 2.0, 3.0]).repeat_interleave(16).view(1, 1, 3, 16).half()
-    heard = attention.listen(torch.ones(1, 1, 1, 16), attention.packed(keys), values)
+    heard = kernels.listen(torch.ones(1, 1, 1, 16), kernels.packed(keys), values)
     assert torch.equal(heard, torch.ones(1, 1, 1, 16))
 
 
 def test_packed_keys_come_back():
     keys = normal(2, 3, 37, 64)
-    assert torch.equal(attention.unpacked(attention.packed(keys), 37), keys.half().float())
+    assert torch.equal(kernels.unpacked(kernels.packed(keys), 37), keys.half().float())
 
 
 @pytest.mark.parametrize("at", [0, 1, 30])
@@ -46,12 +46,19 @@ def test_a_hypothesis_recalls_its_past_and_its_newest_token(at):
     past = cache.clone()
     past[:, :, :, at] = qkv[:, 1:].transpose(0, 1)
     chances = (qkv[:, 0, :, None] @ past[0, :, :, : at + 1].transpose(-1, -2)).softmax(-1)
-    recalled = attention.recall(qkv, cache, at)
+    recalled = kernels.recall(qkv, cache, at)
     assert torch.allclose(recalled, (chances @ past[1, :, :, : at + 1])[:, :, 0], atol=1e-5)
     assert torch.equal(cache, past)
 
 
 def test_threads_stay_as_many_as_they_were():
     before = torch.get_num_threads()
-    attention.listen(normal(1, 1, 1, 16), attention.packed(normal(1, 1, 4, 16)), normal(1, 1, 4, 16).half())
+    kernels.listen(normal(1, 1, 1, 16), kernels.packed(normal(1, 1, 4, 16)), normal(1, 1, 4, 16).half())
     assert torch.get_num_threads() == before
+
+
+def test_rows_become_integers_each_by_its_greatest_value():
+    states = torch.tensor([[0.0, 1.0, -2.0, 0.5], [0.0, 0.0, 0.0, 0.0], [3e-3, -3e-3, 1e-3, 0.0]])
+    rows, greatest = kernels.whole(states)
+    assert rows.tolist() == [[128, 192, 1, 160], [128] * 4, [255, 1, 170, 128]]
+    assert torch.allclose(greatest[:, 0], torch.tensor([2.0, 0.0, 3e-3]), atol=1e-7)

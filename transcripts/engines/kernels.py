@@ -1,4 +1,4 @@
-"""Attention of a few rows to many keys and values, by kernels of our own for processors without wide matrix units.
+"""Kernels of our own for processors without matrix units: attention of a few rows, rows as integers.
 
 A step of a decoder asks each window's sound a handful of questions. General products take the sound in float32 and are
 built for many rows. Here it lies in half precision in the order in which it is read, every number is widened once for
@@ -28,8 +28,11 @@ PANEL = 16
 """So many keys lie side by side: two vectors of eight."""
 _ROWS = 6
 """So many rows are summed up at once: with two vectors each, as many sums as there are registers for."""
-_CHUNK = 256
-"""So many values at once: they stay in the nearest cache while all rows are served."""
+_CHUNK = 32
+"""So many values at once: they stay in the nearest cache until all places are summed up, and the next ones are sent for
+meanwhile."""
+_AHEAD = 4
+"""So many panels ahead keys are sent for: memory answers late."""
 _FLOAT, _HALF, _VECTOR = ir.FloatType(), ir.HalfType(), 8
 _ONE = np.float32(1)
 _ZERO = np.float32(0)
@@ -93,6 +96,22 @@ def recall(qkv: Tensor, cache: Tensor, at: int) -> Tensor:
     return found
 
 
+def whole(states: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (..., inputs) of float32 as 8-bit integers, 128 for zero and 127 steps up to a row's greatest.
+
+    Returns:
+        (..., inputs) uint8, and (..., 1) float32, the greatest value of each row without its sign.
+    """
+    rows = states.contiguous()
+    found = torch.empty(rows.shape, dtype=torch.uint8)
+    greatest = torch.empty((*rows.shape[:-1], 1))
+    with _alone:
+        numba.set_num_threads(min(torch.get_num_threads(), _THREADS))
+        inputs = rows.shape[-1]
+        _whole(rows.view(-1, inputs).numpy(), found.view(-1, inputs).numpy(), greatest.view(-1).numpy())
+    return found, greatest
+
+
 def _bits(halves: Tensor) -> Any:
     """The same memory as numpy's unsigned integers: numba does not know half precision."""
     return halves.contiguous().view(torch.int16).numpy().view(np.uint16)
@@ -101,20 +120,22 @@ def _bits(halves: Tensor) -> Any:
 # ---- in LLVM's language ----
 
 _held: Any = cgutils.alloca_once
+_known: Any = cgutils.get_or_insert_function
 
 
 def _tile(rows: int) -> Any:
     """The kernel that adds products to ``rows`` x ``PANEL`` sums.
 
     Its arguments are addresses and distances, the latter in numbers: of float32 factors (rows, count); of halves
-    (count, ``PANEL``); how many there are; of float32 sums (rows, ``PANEL``).
+    (count, ``PANEL``); how many there are; of float32 sums (rows, ``PANEL``). The last tells, in bytes, how far ahead
+    of the halves the next ones are sent for.
     """
     wide, halves = ir.VectorType(_FLOAT, _VECTOR), ir.VectorType(_HALF, _VECTOR)
     whole, lanes = ir.IntType(64), ir.VectorType(ir.IntType(32), _VECTOR)
     vectors = range(PANEL // _VECTOR)
 
     def generate(context: Any, builder: Any, _: Any, given: Any) -> Any:
-        factors, factors_apart, line, lines_apart, count, sums, sums_apart = given
+        factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead = given
 
         def number(value: int) -> Any:
             return ir.Constant(whole, value)
@@ -132,12 +153,20 @@ def _tile(rows: int) -> Any:
             found.align = align
             return found
 
+        byte = ir.IntType(8).as_pointer()
+        short = ir.IntType(32)
+        prefetch = _known(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte, short, short, short]), "llvm.prefetch.p0"
+        )
+        hints = [ir.Constant(short, value) for value in (0, 3, 1)]  # to be read, soon and often, no code
         held = [[_held(builder, wide) for _ in vectors] for _ in range(rows)]
         for row in range(rows):
             for vector in vectors:
                 builder.store(read(of_sum(row, vector), 4), held[row][vector])
         with cgutils.for_range(builder, count) as loop:
             start = builder.mul(loop.index, lines_apart)
+            soon = builder.add(builder.add(line, ahead), builder.mul(start, number(2)))
+            builder.call(prefetch, [builder.inttoptr(soon, byte), *hints])
             found = []
             for vector in vectors:
                 at = builder.add(start, number(vector * _VECTOR))
@@ -160,9 +189,9 @@ def _tile(rows: int) -> Any:
 
     def tile(
         _: Any, _factors: Any, _factors_apart: Any, _line: Any, _lines_apart: Any, _count: Any, _sums: Any,
-        _sums_apart: Any,
+        _sums_apart: Any, _ahead: Any,
     ) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
-        return types.none(*[types.int64] * 7), generate
+        return types.none(*[types.int64] * 8), generate
 
     return intrinsic(tile)
 
@@ -185,22 +214,32 @@ _as_float: Any = intrinsic(_float_of_bits)
 # ---- in numba's ----
 
 
+def _compiled(function: Callable[..., None]) -> Any:
+    """The function on all threads, kept between runs."""
+    options: dict[str, Any] = {"parallel": True, "fastmath": True, "nogil": True}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder to keep it in can be written
+        return njit(**options)(function)
+
+
 @njit(inline="always")
 def _tiles(
-    rows: Any, factors: Any, factors_apart: Any, line: Any, lines_apart: Any, count: Any, sums: Any, sums_apart: Any
+    rows: Any, factors: Any, factors_apart: Any, line: Any, lines_apart: Any, count: Any, sums: Any, sums_apart: Any,
+    ahead: Any,
 ) -> None:  # fmt: skip
     if rows == 1:
-        _tile_1(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+        _tile_1(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
     elif rows == 2:
-        _tile_2(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+        _tile_2(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
     elif rows == 3:
-        _tile_3(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+        _tile_3(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
     elif rows == 4:
-        _tile_4(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+        _tile_4(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
     elif rows == 5:
-        _tile_5(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+        _tile_5(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
     else:
-        _tile_6(factors, factors_apart, line, lines_apart, count, sums, sums_apart)
+        _tile_6(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
 
 
 @njit(inline="always")
@@ -235,42 +274,39 @@ def _softmax(line: Any, count: int) -> None:
         line[index] *= share
 
 
-@njit(parallel=True, fastmath=True, nogil=True, cache=True)
+@_compiled
 def _listen(query: Any, panels: Any, values: Any, found: Any) -> None:
     windows, rows, heads, width = query.shape
     count, states = panels.shape[2], values.shape[2]
-    for job in prange(windows * heads):
-        window, head = job // heads, job % heads
-        scores = np.zeros((rows, count * PANEL), np.float32)
-        of_query = np.int64(query[window, 0, head].ctypes.data)
-        of_found = np.int64(found[window, 0, head].ctypes.data)
+    groups = (rows + _ROWS - 1) // _ROWS
+    apart, line = np.int64(heads * width), np.int64(count * PANEL)
+    for job in prange(windows * heads * groups):  # one after the other they read the same keys and values
+        window, head, first = job // (heads * groups), job // groups % heads, job % groups * _ROWS
+        some = min(_ROWS, rows - first)
+        scores = np.zeros((some, line), np.float32)
+        of_query = np.int64(query[window, first, head].ctypes.data)
+        of_found = np.int64(found[window, first, head].ctypes.data)
         of_panels = np.int64(panels[window, head].ctypes.data)
         of_values = np.int64(values[window, head].ctypes.data)
         of_scores = np.int64(scores.ctypes.data)
-        apart, line = np.int64(heads * width), np.int64(count * PANEL)
-        for row in range(0, rows, _ROWS):
-            some = min(_ROWS, rows - row)
-            for panel in range(count):
-                _tiles(
-                    some, of_query + row * apart * 4, apart, of_panels + panel * width * PANEL * 2, np.int64(PANEL),
-                    np.int64(width), of_scores + (row * line + panel * PANEL) * 4, line,
-                )  # fmt: skip
-        for row in range(rows):
+        for panel in range(count):
+            _tiles(
+                some, of_query, apart, of_panels + panel * width * PANEL * 2, np.int64(PANEL), np.int64(width),
+                of_scores + panel * PANEL * 4, line, np.int64(_AHEAD * width * PANEL * 2),
+            )  # fmt: skip
+        for row in range(some):
             _softmax(scores[row], states)
-            for place in range(width):
-                found[window, row, head, place] = _ZERO
+            found[window, first + row, head] = _ZERO
         for state in range(0, states, _CHUNK):
             several = np.int64(min(_CHUNK, states - state))
-            for row in range(0, rows, _ROWS):
-                some = min(_ROWS, rows - row)
-                for place in range(0, width, PANEL):
-                    _tiles(
-                        some, of_scores + (row * line + state) * 4, line, of_values + (state * width + place) * 2,
-                        np.int64(width), several, of_found + (row * apart + place) * 4, apart,
-                    )  # fmt: skip
+            for place in range(0, width, PANEL):
+                _tiles(
+                    some, of_scores + state * 4, line, of_values + (state * width + place) * 2, np.int64(width),
+                    several, of_found + place * 4, apart, np.int64(_CHUNK * width * 2),
+                )  # fmt: skip
 
 
-@njit(parallel=True, fastmath=True, nogil=True, cache=True)
+@_compiled
 def _recall(qkv: Any, cache: Any, at: int, found: Any) -> None:
     rows, _, heads, width = qkv.shape
     for job in prange(rows * heads):
@@ -290,3 +326,17 @@ def _recall(qkv: Any, cache: Any, at: int, found: Any) -> None:
             share, value = scores[token], values[token]
             for place in range(width):
                 own[place] += share * value[place]
+
+
+@_compiled
+def _whole(rows: Any, found: Any, greatest: Any) -> None:
+    count, inputs = rows.shape
+    for index in prange(count):
+        row, line = rows[index], found[index]
+        top = np.float32(1e-8)
+        for place in range(inputs):
+            top = max(top, abs(row[place]))
+        scale, half = np.float32(127) / top, np.float32(128.5)
+        for place in range(inputs):
+            line[place] = np.uint8(np.int32(row[place] * scale + half))
+        greatest[index] = top
