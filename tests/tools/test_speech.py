@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.signal import correlate
 from whisper.audio import log_mel_spectrogram
 
 from examples.voices import Voice, speak
-from tools.checkpoint import speech
+from tools.checkpoint import accents, speech
 
 SENTENCE = "In the end, we kept talking to families every day."
 
@@ -72,6 +73,24 @@ def test_shards_come_from_their_seed_and_are_made_once(tmp_path: Path) -> None:
     before = [path.stat().st_mtime_ns for path in paths]
     assert list(speech.make_all(first, range(2), seed=1, processes=2, count=6)) == paths
     assert [path.stat().st_mtime_ns for path in paths] == before
+
+
+def test_drawn_voices_speak_the_same_from_the_same_seed_and_unlike_each_other(tmp_path: Path) -> None:
+    [one] = speech.make_all(tmp_path / "one", [0], seed=1, processes=1, count=6, drawn=1.0)
+    [same] = speech.make_all(tmp_path / "same", [0], seed=1, processes=1, count=6, drawn=1.0)
+    [plain] = speech.make_all(tmp_path / "plain", [0], seed=1, processes=1, count=6)
+    assert np.array_equal(speech.read(one).mel, speech.read(same).mel)
+    assert not np.array_equal(speech.read(one).tokens, speech.read(plain).tokens)
+    assert all(name.startswith("espeak:") for name in speech.read(one).phones)
+
+
+def test_no_two_accents_are_alike() -> None:
+    draw = random.Random(1)
+    accents_drawn = {accents.accent(draw) for _ in range(50)}
+    assert len(accents_drawn) == 50
+    assert not any(
+        "en-wi" in lines or "en-us-nyc" in lines for lines in accents_drawn
+    )  # the held-out ones' sounds
 
 
 def test_nothing_in_the_backgrounds_is_silent_or_endless() -> None:

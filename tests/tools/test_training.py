@@ -186,3 +186,9 @@ def test_a_mean_lies_between(tmp_path: Path) -> None:
     export(Network(size, Vocabulary(words[:1]), 3), Vocabulary(words[:1]), paths[3])
     with pytest.raises(RuntimeError, match=r"other\.pt"):
         mean_of([paths[0], paths[3]], paths[2])
+
+
+def test_a_course_that_goes_on_needs_something_to_go_on_from(tmp_path: Path) -> None:
+    result = CliRunner().invoke(training.main, ["--profile", "accents", "--work", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "--from" in result.output

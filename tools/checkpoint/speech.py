@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -23,12 +24,12 @@ from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from examples.voices import SAMPLE_RATE_HZ, SPEECH_RMS, Phone, Samples, Spoken, Voice, WordsLost, echo, speak
-from tools.checkpoint import text
+from tools.checkpoint import accents, text
 
 Frames = npt.NDArray[np.float16]  # (frames, 80): log10 mel power, 100 frames a second, not normalised
 
 FRAMES_PER_S, STATES_PER_S = 100, 50  # mel frames; states of Whisper's encoder
-UTTERANCES_PER_SHARD = 1000
+UTTERANCES_PER_SHARD, DRAWN_PER_SHARD = 1000, 100
 REVERBERANT_SHARE, CODED_SHARE = 0.3, 0.3
 
 # Held out for the evaluation: the accents en-us-nyc and en-029, the variants f4 and m6, and all of festival.
@@ -80,9 +81,18 @@ def tokenizer() -> Tokenizer:
     return get_tokenizer(multilingual=False)
 
 
-def any_voice(draw: random.Random) -> Voice:
-    """A speaker for training: engine, voice, speed, pitch."""
+def any_voice(draw: random.Random, drawn: Sequence[str] = (), share: float = 0.0) -> Voice:
+    """A speaker for training: engine, voice, speed, pitch; this share of them one of the ``drawn`` voices."""
     chance = draw.random()
+    if drawn:
+        if chance < share:
+            settings = {
+                "rate": draw.uniform(130, 210),
+                "pitch": draw.uniform(35, 65),
+                "range": draw.uniform(25, 75),
+            }
+            return Voice("espeak", draw.choice(drawn), draw.uniform(0.95, 1.06), settings)
+        chance = (chance - share) / (1 - share)
     if chance < 0.3:
         settings = {"stretch": draw.uniform(0.82, 1.25), "f0": draw.uniform(0.82, 1.25)}
         return Voice("flite", draw.choice(("awb", "rms", "slt")), draw.uniform(0.88, 1.14), settings)
@@ -177,17 +187,23 @@ def phone_states(
     return found
 
 
-def make_shard(seed: int, count: int = UTTERANCES_PER_SHARD) -> Shard:
-    """Draw and speak ``count`` utterances; what a voice cannot say word by word is drawn again."""
+def make_shard(seed: int, count: int = UTTERANCES_PER_SHARD, drawn: float = 0.0) -> Shard:
+    """Draw and speak ``count`` utterances; what a voice cannot say word by word is drawn again.
+
+    A share of ``drawn`` is said by voices that are drawn for this shard. That takes a process in which nothing was
+    spoken before.
+    """
     draw = random.Random(f"speech {seed}")
     torch.set_num_threads(1)
     said: list[tuple[Spoken, str]] = []
-    while len(said) < count:
-        voice = any_voice(draw)
-        try:
-            said.append((speak(voice, text.sentence(draw)), voice.engine))
-        except WordsLost:
-            continue
+    with tempfile.TemporaryDirectory() as folder:
+        voices = accents.draw_voices(draw, DRAWN_PER_SHARD, Path(folder)) if drawn else ()
+        while len(said) < count:
+            voice = any_voice(draw, voices, drawn)
+            try:
+                said.append((speak(voice, text.sentence(draw)), voice.engine))
+            except WordsLost:
+                continue
     sounds = [one.samples for one, _ in said]
     for index, samples in enumerate(sounds):
         if draw.random() < REVERBERANT_SHARE:
@@ -325,9 +341,16 @@ def recorded(
 
 
 def make_all(
-    folder: Path, shards: Iterable[int], seed: int, processes: int, count: int = UTTERANCES_PER_SHARD
+    folder: Path,
+    shards: Iterable[int],
+    seed: int,
+    processes: int,
+    count: int = UTTERANCES_PER_SHARD,
+    drawn: float = 0.0,
 ) -> Iterator[Path]:
     """Make the shards of these numbers that ``folder`` lacks, ``processes`` at once; each one's path when it is whole.
+
+    ``drawn`` is the share of utterances by voices drawn at random; see ``make_shard``.
 
     Every shard has a process of its own: espeak-ng remembers what it said, and a little of it is heard again.
     """
@@ -337,11 +360,11 @@ def make_all(
     yield from (path for number, path in paths.items() if number not in missing)
     seeds = [seed * 1000 + number for number in missing]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        yield from pool.map(partial(_make_file, count), [paths[number] for number in missing], seeds)
+        yield from pool.map(partial(_make_file, count, drawn), [paths[number] for number in missing], seeds)
 
 
-def _make_file(count: int, path: Path, seed: int) -> Path:
-    shard = make_shard(seed, count)
+def _make_file(count: int, drawn: float, path: Path, seed: int) -> Path:
+    shard = make_shard(seed, count, drawn)
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:
         parts: dict[str, Any] = {name: getattr(shard, name) for name in Shard.__dataclass_fields__}

@@ -38,12 +38,14 @@ class Course:
         phases: which windows, how many.
         rate: the highest learning rate.
         noises: which draw of noises and music lies beneath.
+        drawn: the share of utterances by voices and accents drawn at random.
     """
 
     shards: range
     phases: tuple[Phase, ...]
     rate: float = 2e-3
     noises: int = 0
+    drawn: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,14 @@ PROFILES = {
             Course(_OTHERS, (replace(_HARDER, telephones=0.35),), 1e-3, noises=1),
         ),
         averaged=3,
+    ),
+    # to go on --from it: voices that cannot be learned by heart, more noise beneath telephones
+    "accents": Profile(
+        (
+            Course(
+                range(100, 150), (replace(_HARDER, telephones=0.35, noisy=0.6),), 1e-3, noises=2, drawn=0.45
+            ),
+        )
     ),
     "gpu": Profile(
         (
@@ -200,16 +210,16 @@ def prepare(
 ) -> Windows:
     """Make or read a course's speech, and compose windows from it; ``known`` are tokens of courses before it."""
     began = time.monotonic()
-    wanted = profile.courses[course].shards
+    given = profile.courses[course]
+    wanted = given.shards
     paths: list[Path] = []
-    for path in speech.make_all(work / "speech", wanted, seed, processes, profile.utterances):
+    for path in speech.make_all(work / "speech", wanted, seed, processes, profile.utterances, given.drawn):
         paths.append(path)
         click.echo(f"{time.monotonic() - began:6.0f} s  speech {len(paths)} of {len(wanted)}: {path.name}")
     spoken = Speech([speech.read(path) for path in sorted(paths)], known)
     words = len(spoken.vocabulary.words)
     hours = spoken.seconds / 3600
     click.echo(f"{len(spoken.utterances)} utterances, {hours:.1f} h, {words} tokens, {spoken.phones} phones")
-    given = profile.courses[course]
     return Windows(spoken, speech.backgrounds(seed + given.noises), given.phases, seed + 1000 * course)
 
 
@@ -260,6 +270,8 @@ def main(
     """Synthesise speech, train the built-in checkpoint on it, and write it to --out."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = profile_name or ("gpu" if device.type == "cuda" else "cpu")
+    if name == "accents" and begin is None:
+        raise click.UsageError("the profile accents goes on from a checkpoint: name one with --from")
     profile = PROFILES[name] if steps is None else _scaled(PROFILES[name], steps)
     cores = len(os.sched_getaffinity(0))
     torch.set_num_threads(cores)

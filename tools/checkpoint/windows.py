@@ -49,6 +49,7 @@ class Phase:
         rare: the share that are chosen for one of their words, each word as likely as another: years and names are
             seldom said.
         telephones: the share of windows in the band of one.
+        noisy: the share of noises that are loud, 26 to 8 dB below speech; the others may be of any loudness.
     """
 
     frames: int
@@ -59,6 +60,7 @@ class Phase:
     echoes: float = 0.0
     rare: float = 0.0
     telephones: float = 0.2
+    noisy: float = 0.3
 
     @property
     def shifted(self) -> bool:
@@ -266,7 +268,7 @@ class _Composer:
         if not silent:
             self._fill(draw, scene, phase)
         content = self._end_of_content(draw, scene)
-        mel = self._sound(draw, scene, content, phase.telephones)
+        mel = self._sound(draw, scene, content, phase)
         given, wanted, spans = self._answer(draw, scene, content, offset)
         if draw.random() < phase.prompts:
             prompt = self._prompt(draw, scene)
@@ -392,7 +394,7 @@ class _Composer:
         tail = _frames(draw.uniform(0, 1)) if draw.random() < 0.65 else scene.frames
         return min(scene.frames, _frames(scene.sentences[-1].end_s) + 12 + tail)
 
-    def _sound(self, draw: random.Random, scene: _Scene, content: int, telephones: float) -> _MelBins:
+    def _sound(self, draw: random.Random, scene: _Scene, content: int, phase: Phase) -> _MelBins:
         """The scene's mel through a microphone and a line, over noise or music, scaled as Whisper scales."""
         silent = not scene.sentences and scene.partial is None
         mel = scene.mel
@@ -403,11 +405,11 @@ class _Composer:
             background = draw.choice(self.backgrounds)
             first = draw.randrange(len(background) - scene.frames)
             loud = 1.0 if silent else LOUDEST_NOISE
-            level = draw.uniform(-2.6, loud) if draw.random() < 0.3 else draw.uniform(-7, loud)
+            level = draw.uniform(-2.6, loud) if draw.random() < phase.noisy else draw.uniform(-7, loud)
             over = background[first : first + scene.frames] + np.float32(level)
             mel = np.logaddexp(mel * _LN10, over * _LN10) / _LN10
         mel = np.maximum(
-            mel + np.float32(draw.uniform(-2.4, 1.2)) + self._line(draw, telephones), np.float32(FLOOR)
+            mel + np.float32(draw.uniform(-2.4, 1.2)) + self._line(draw, phase.telephones), np.float32(FLOOR)
         )
         loudest = float(mel[:content].max()) + (draw.uniform(0, 0.8) if draw.random() < 0.6 else 0)
         if silent and draw.random() < 0.6:
