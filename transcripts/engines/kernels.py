@@ -304,6 +304,7 @@ def _listen(query: Any, panels: Any, values: Any, found: Any) -> None:
                     some, of_scores + state * 4, line, of_values + (state * width + place) * 2, np.int64(width),
                     several, of_found + place * 4, apart, np.int64(_CHUNK * width * 2),
                 )  # fmt: skip
+        scores[0, 0] = _ZERO  # so long it is kept: numba lets go of an array after its last use by name
 
 
 @_compiled
