@@ -1,5 +1,9 @@
 """Attention of a few rows by kernels of our own, beside torch's general products."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -51,10 +55,21 @@ def test_a_hypothesis_recalls_its_past_and_its_newest_token(at):
     assert torch.equal(cache, past)
 
 
-def test_threads_stay_as_many_as_they_were():
-    before = torch.get_num_threads()
-    kernels.listen(normal(1, 1, 1, 16), kernels.packed(normal(1, 1, 4, 16)), normal(1, 1, 4, 16).half())
-    assert torch.get_num_threads() == before
+ANEW = """
+import torch
+from transcripts.engines import kernels
+
+imported = torch.get_num_threads()
+halves = torch.ones(1, 1, 4, 16).half()
+kernels.listen(torch.ones(1, 1, 1, 16), kernels.packed(halves), halves)
+print(imported, torch.get_num_threads())
+"""
+
+
+def test_torch_keeps_its_threads_where_numba_starts_its_own():
+    one = {**os.environ, "OMP_NUM_THREADS": "1"}
+    told = subprocess.run([sys.executable, "-c", ANEW], env=one, check=True, capture_output=True, text=True)
+    assert told.stdout.split() == ["1", "1"]
 
 
 def test_rows_become_integers_each_by_its_greatest_value():

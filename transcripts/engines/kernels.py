@@ -37,8 +37,7 @@ _FLOAT, _HALF, _VECTOR = ir.FloatType(), ir.HalfType(), 8
 _ONE = np.float32(1)
 _ZERO = np.float32(0)
 
-_THREADS = numba.get_num_threads()
-"""The most that numba can take: the processors of this process."""
+_config: Any = numba.config
 
 _alone = Lock()  # numba's simplest threading layer, macOS's, allows one caller at a time
 
@@ -73,7 +72,7 @@ def listen(query: Tensor, panels: Tensor, values: Tensor) -> Tensor:
     """
     found = torch.empty_like(query, memory_format=torch.contiguous_format)
     with _alone:
-        numba.set_num_threads(min(torch.get_num_threads(), _THREADS))
+        _take_threads()
         _listen(query.contiguous().numpy(), _bits(panels), _bits(values), found.numpy())
     return found
 
@@ -91,7 +90,7 @@ def recall(qkv: Tensor, cache: Tensor, at: int) -> Tensor:
     """
     found = torch.empty_like(qkv[:, 0], memory_format=torch.contiguous_format)
     with _alone:
-        numba.set_num_threads(min(torch.get_num_threads(), _THREADS))
+        _take_threads()
         _recall(qkv.contiguous().numpy(), cache.numpy(), at, found.numpy())
     return found
 
@@ -106,10 +105,18 @@ def whole(states: Tensor) -> tuple[Tensor, Tensor]:
     found = torch.empty(rows.shape, dtype=torch.uint8)
     greatest = torch.empty((*rows.shape[:-1], 1))
     with _alone:
-        numba.set_num_threads(min(torch.get_num_threads(), _THREADS))
+        _take_threads()
         inputs = rows.shape[-1]
         _whole(rows.view(-1, inputs).numpy(), found.view(-1, inputs).numpy(), greatest.view(-1).numpy())
     return found, greatest
+
+
+def _take_threads() -> None:
+    """As many as torch has: numba sets torch's anew when it starts its own."""
+    threads = torch.get_num_threads()
+    numba.set_num_threads(min(threads, _config.NUMBA_NUM_THREADS))
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 def _bits(halves: Tensor) -> Any:
