@@ -72,6 +72,28 @@ def test_torch_keeps_its_threads_where_numba_starts_its_own():
     assert told.stdout.split() == ["1", "1"]
 
 
+HEARD = """
+import torch
+from transcripts.engines import kernels
+
+draw = torch.Generator().manual_seed(0)
+query, keys = torch.randn(2, 5, 3, 64, generator=draw), torch.randn(2, 3, 1500, 64, generator=draw)
+cache, qkv = torch.randn(2, 6, 3, 96, 64, generator=draw), torch.randn(6, 3, 3, 64, generator=draw)
+print(kernels.listen(query, kernels.packed(keys * 0.3), keys.half()).double().sum().item())
+print(kernels.recall(qkv * 0.3, cache, 60).double().sum().item())
+"""
+
+
+def test_compiled_anew_and_read_from_disk_they_find_the_same_to_the_last_digit(tmp_path):
+    kept = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    anew, from_disk = (
+        subprocess.run([sys.executable, "-c", HEARD], env=kept, check=True, capture_output=True, text=True)
+        for _ in range(2)
+    )
+    assert list(tmp_path.rglob("*.nbc"))
+    assert anew.stdout == from_disk.stdout
+
+
 def test_rows_become_integers_each_by_its_greatest_value():
     states = torch.tensor([[0.0, 1.0, -2.0, 0.5], [0.0, 0.0, 0.0, 0.0], [3e-3, -3e-3, 1e-3, 0.0]])
     rows, greatest = kernels.whole(states)

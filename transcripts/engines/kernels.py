@@ -222,8 +222,16 @@ _as_float: Any = intrinsic(_float_of_bits)
 
 
 def _compiled(function: Callable[..., None]) -> Any:
-    """The function on all threads, kept between runs."""
-    options: dict[str, Any] = {"parallel": True, "fastmath": True, "nogil": True}
+    """The function on all threads, kept between runs.
+
+    Sums keep their order: code that was just compiled and code from disk are optimised differently, and must find the
+    same to the last digit.
+    """
+    options: dict[str, Any] = {
+        "parallel": True,
+        "fastmath": {"nnan", "ninf", "nsz", "contract"},
+        "nogil": True,
+    }
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # no folder to keep it in can be written
@@ -265,18 +273,35 @@ def _exp(value: Any) -> Any:
     return power * _as_float((np.int32(below) + np.int32(127)) << np.int32(23))
 
 
-@njit(fastmath=True)
+@njit(inline="always")
+def _dot(one: Any, other: Any, count: int) -> Any:
+    """The sum of products of a multiple of four numbers, in an order of its own."""
+    first = second = third = fourth = _ZERO
+    for index in range(0, count, 4):
+        first += one[index] * other[index]
+        second += one[index + 1] * other[index + 1]
+        third += one[index + 2] * other[index + 2]
+        fourth += one[index + 3] * other[index + 3]
+    return (first + second) + (third + fourth)
+
+
+@njit(inline="always")
 def _softmax(line: Any, count: int) -> None:
     """Of the first ``count`` numbers of a line, in place."""
     top = line[0]
     for index in range(count):
         top = max(top, line[index])
-    total = _ZERO
     for index in range(count):
-        chance = _exp(line[index] - top)
-        line[index] = chance
-        total += chance
-    share = _ONE / total
+        line[index] = _exp(line[index] - top)
+    first = second = third = fourth = _ZERO
+    for index in range(0, count - 3, 4):
+        first += line[index]
+        second += line[index + 1]
+        third += line[index + 2]
+        fourth += line[index + 3]
+    for index in range(count - count % 4, count):
+        first += line[index]
+    share = _ONE / ((first + second) + (third + fourth))
     for index in range(count):
         line[index] *= share
 
@@ -323,10 +348,7 @@ def _recall(qkv: Any, cache: Any, at: int, found: Any) -> None:
         keys[at], values[at] = qkv[row, 1, head], qkv[row, 2, head]
         scores = np.empty(at + 1, np.float32)
         for token in range(at + 1):
-            key, total = keys[token], _ZERO
-            for place in range(width):
-                total += query[place] * key[place]
-            scores[token] = total
+            scores[token] = _dot(query, keys[token], width)
         _softmax(scores, at + 1)
         own = found[row, head]
         own[:] = _ZERO
