@@ -8,7 +8,7 @@ are written in place, and a beam that changes its past copies only the part in w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -60,7 +60,7 @@ class Memory:
     layout: Layout
 
     @classmethod
-    def of(cls, layers: Sequence[tuple[Tensor, Tensor]], layout: Layout) -> Memory:
+    def of(cls, layers: Iterable[tuple[Tensor, Tensor]], layout: Layout) -> Memory:
         """Lay out keys and values (windows, heads, states, width)."""
         return cls(tuple(_laid_out(key, value, layout) for key, value in layers), layout)
 
@@ -168,10 +168,11 @@ class Decoder:
             # all layers read the same: it is made to integers once
             once: Any = IntegerLinear.heard(features) if self._by_integers else features
             return Memory.of(
-                [
+                # one layer after the other: each is larger before it is laid out
+                (
                     (self._split(layer.cross_key(once)), self._split(layer.cross_value(once)))
                     for layer in self.layers
-                ],
+                ),
                 self.layout,
             )
 
