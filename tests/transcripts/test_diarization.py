@@ -320,3 +320,9 @@ def test_a_crowd_is_called_uncertain_unless_its_number_is_known(monkeypatch, int
     assert "some speakers may be several people" in found.uncertain
     known = diarize(interview.path, voiced_spans(interview.path), SpeakerHints(count=2))
     assert known.uncertain == ""
+
+
+def test_as_many_voices_are_heard_as_are_known_to_be_there(monkeypatch, interview):
+    monkeypatch.setattr(speakers, "PENALTIES", (500.0, 0.25))  # at first nobody is let take over
+    found = diarize(interview.path, voiced_spans(interview.path), SpeakerHints(count=2))
+    assert len(found.voices) == 2

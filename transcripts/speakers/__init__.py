@@ -134,7 +134,7 @@ def diarize(
         parted = part(local, embeddings[alone], windows_ms[alone], whose, voices, _likeness(hints).apart)
         if len(parted) > len(voices):
             spoken, voices = _follow(frames, *heard, parted)
-    if hints.count not in (None, len(voices)):
+    if hints.count not in (None, len(set(spoken.tolist()))):
         spoken, voices = _follow(frames, *heard, _voices(certain, hints), known=True)
     voices = _sound(frames, spoken, voices, windows_ms[solid], embeddings[solid])
     spoken, second = _both(frames, spoken, voices, windows_ms, of_window, embeddings)
