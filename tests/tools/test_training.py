@@ -64,12 +64,12 @@ def test_going_on_gives_what_one_go_gives(trained: tuple[Path, Path, str]) -> No
     profile = training.PROFILES["smallest"]
     windows = training.prepare(profile, 0, work, 1, 1)
     device = torch.device("cpu")
-    whole = training.Trainer(windows, profile.size, 2e-3, 1, device)
+    whole = training.Trainer(windows, profile.courses[0], 1, device)
     for step in range(4):
         whole.learn(windows[step])
         if step == 1:
             whole.save(work / "half.pt")
-    other = training.Trainer(windows, profile.size, 2e-3, 1, device)
+    other = training.Trainer(windows, profile.courses[0], 1, device)
     other.restore(work / "half.pt")
     assert other.step == 2
     for step in range(2, 4):
@@ -79,10 +79,10 @@ def test_going_on_gives_what_one_go_gives(trained: tuple[Path, Path, str]) -> No
 
 
 def test_the_rate_rises_holds_and_falls(trained: tuple[Path, Path, str]) -> None:
-    profile, course = training.PROFILES["cpu"], training.PROFILES["cpu"].courses[0]
+    course = training.PROFILES["cpu"].courses[0]
     windows = training.prepare(training.PROFILES["smallest"], 0, trained[0], 1, 1)
     windows.phases = list(course.phases)
-    trainer = training.Trainer(windows, profile.size, 2e-3, 1, torch.device("cpu"))
+    trainer = training.Trainer(windows, course, 1, torch.device("cpu"))
     rates = [trainer.rate(step) for step in (0, 99, 1500, len(windows) - 300, len(windows) - 1)]
     assert rates[0] < rates[1] == rates[2] == course.rate
     assert rates[2] > rates[3] > rates[4] > 0
@@ -92,7 +92,7 @@ def test_training_learns(trained: tuple[Path, Path, str], tmp_path: Path) -> Non
     """Forty steps on one batch: the loss falls well below where chance stands."""
     profile = training.PROFILES["smallest"]
     windows = training.prepare(profile, 0, trained[0], 1, 1)
-    trainer = training.Trainer(windows, profile.size, 2e-3, 1, torch.device("cpu"))
+    trainer = training.Trainer(windows, profile.courses[0], 1, torch.device("cpu"))
     trainer.rate = lambda step: 3e-3  # type: ignore[method-assign]
     windows.phases = [Phase(600, 4, 48, 0.0, 60)]
     first = trainer.learn(windows[0])["token"]
@@ -105,7 +105,7 @@ def test_training_learns(trained: tuple[Path, Path, str], tmp_path: Path) -> Non
 
 
 def test_a_course_begins_with_what_the_one_before_learned(tmp_path: Path) -> None:
-    size, path = training.PROFILES["smallest"].size, tmp_path / "first.pt"
+    size, path = training.PROFILES["smallest"].courses[0].size, tmp_path / "first.pt"
     before, after = (
         Vocabulary([tokenizer().encode(word)[0] for word in words])
         for words in (" mother care".split(), " mother care nurse".split())
@@ -138,7 +138,7 @@ def test_the_last_course_can_be_taken_from_a_checkpoint(
     trained: tuple[Path, Path, str], tmp_path: Path
 ) -> None:
     work, out, _ = trained
-    begin = work / "course-smallest-1-1.pt"
+    begin = work / "begin-smallest-1-3.pt"
     arguments = [
         "--profile",
         "smallest",
@@ -164,12 +164,12 @@ def test_wrong_number_of_phases_is_told(tmp_path: Path) -> None:
         training.main, ["--profile", "smallest", "--steps", "1,2", "--work", str(tmp_path)]
     )
     assert result.exit_code == 2
-    assert "3 phases" in result.output
+    assert "4 phases" in result.output
 
 
 def test_a_mean_lies_between(tmp_path: Path) -> None:
     size, words = (
-        training.PROFILES["smallest"].size,
+        training.PROFILES["smallest"].courses[0].size,
         [tokenizer().encode(word)[0] for word in (" mother", " care")],
     )
     paths = [tmp_path / name for name in ("first.pt", "second.pt", "mean.pt", "other.pt")]
@@ -188,7 +188,18 @@ def test_a_mean_lies_between(tmp_path: Path) -> None:
         mean_of([paths[0], paths[3]], paths[2])
 
 
-def test_a_course_that_goes_on_needs_something_to_go_on_from(tmp_path: Path) -> None:
-    result = CliRunner().invoke(training.main, ["--profile", "accents", "--work", str(tmp_path)])
-    assert result.exit_code == 2
-    assert "--from" in result.output
+def test_a_deeper_network_begins_as_what_it_grew_from(tmp_path: Path) -> None:
+    words, path = (
+        Vocabulary([tokenizer().encode(word)[0] for word in (" mother", " care")]),
+        tmp_path / "a.pt",
+    )
+    small, deep = (Network(size, words, 3) for size in (Size(64, 2, 2, 2), Size(64, 2, 4, 3)))
+    export(small, words, path)
+    take_up(deep, words, path)
+    sound, text = torch.randn(1, 80, 3000), torch.tensor([[2, 0, 1, 0]])
+    assert torch.allclose(small.whisper(sound, text), deep.whisper(sound, text), atol=1e-3)
+    last, new = (deep.whisper.decoder.blocks[number] for number in (1, 2))
+    assert torch.equal(last.cross_attn.query.weight, new.cross_attn.query.weight)
+    export(deep, words, path)
+    with pytest.raises(RuntimeError, match="size"):
+        take_up(small, words, path)

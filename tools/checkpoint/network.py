@@ -8,7 +8,7 @@ two layers of cross-attention: with guidance the alignment of words to sound is 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -327,21 +327,42 @@ def spoken_by(path: Path) -> list[int]:
 
 @torch.no_grad()
 def take_up(network: Network, vocabulary: Vocabulary, path: Path) -> None:
-    """Give a network the weights of an exported checkpoint of its size; tokens that are new to it stay as they are.
+    """Give a network the weights of an exported checkpoint; tokens that are new to it stay as they are.
+
+    A deeper network grows: the blocks that the checkpoint lacks come after its own, begin as its last one does, and add
+    nothing at first, so that both say the same (Chen et al. 2016, "Net2Net"; Gong et al. 2019, "Efficient training of
+    BERT by progressively stacking").
 
     Raises:
-        RuntimeError: when the checkpoint has another size.
+        RuntimeError: when the checkpoint has another width, or more blocks.
     """
     weights = _weights(path)
     full = weights["decoder.token_embedding.weight"]
     compact = network.whisper.decoder.token_embedding.weight.detach().clone()
-    if full.shape[1] != compact.shape[1]:
-        raise RuntimeError(f"{path} is of another size: width {full.shape[1]} instead of {compact.shape[1]}")
+    sizes = [_size(one) for one in (_read(path)["dims"], network.whisper.dims.__dict__)]
+    (width, *blocks), (wanted, *deeper) = sizes
+    if width != wanted or any(more > most for more, most in zip(blocks, deeper, strict=True)):
+        raise RuntimeError(
+            f"{path} is of another size: width {width} and {blocks} blocks, not {wanted} and {deeper}"
+        )
     given = full[torch.tensor(vocabulary.tokens)].float()
     known = (given != _unused(full)).any(1)
     compact[:-1][known] = given[known].to(compact.device)
-    network.whisper.load_state_dict(weights | {"decoder.token_embedding.weight": compact})
+    weights |= {"decoder.token_embedding.weight": compact}
+    for half, there, here in zip(("encoder", "decoder"), blocks, deeper, strict=True):
+        last = f"{half}.blocks.{there - 1}."
+        for number in range(there, here):
+            for name in [name for name in weights if name.startswith(last)]:
+                own = name.removeprefix(last)
+                adds = own.startswith(("attn.out", "cross_attn.out", "mlp.2"))
+                weights[f"{half}.blocks.{number}.{own}"] = weights[name] * 0 if adds else weights[name]
+    network.whisper.load_state_dict(weights)
     network.pin()
+
+
+def _size(dims: Mapping[str, int]) -> list[int]:
+    """Width, blocks of the encoder, blocks of the decoder."""
+    return [dims[name] for name in ("n_audio_state", "n_audio_layer", "n_text_layer")]
 
 
 @torch.no_grad()
@@ -352,7 +373,7 @@ def go_halfway_back(network: Network, vocabulary: Vocabulary, path: Path) -> Non
     zero-shot models").
 
     Raises:
-        RuntimeError: when the checkpoint has another size.
+        RuntimeError: as ``take_up``.
     """
     there = {name: weight.clone() for name, weight in network.whisper.state_dict().items()}
     take_up(network, vocabulary, path)
