@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import torch
 
 from transcripts.engines import kernels
+from transcripts.engines.decoding import Layout, Memory
 
 # Shapes that fill the kernels' tiles, and shapes that do not.
 SHAPES = [
@@ -30,6 +32,18 @@ def test_rows_hear_what_general_products_give(windows, rows, heads, width, state
     heard = kernels.listen(query, kernels.packed(keys), values)
     chances = (query.transpose(1, 2) @ keys.half().float().transpose(-1, -2)).softmax(-1)
     assert torch.allclose(heard, (chances @ values.float()).transpose(1, 2), atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 40])
+def test_all_layouts_hear_the_same_in_bfloat16(rows):
+    query = normal(2, rows, 3, 64).bfloat16()
+    keys, values = (normal(2, 3, 1_500, 64 + more)[..., :64].bfloat16() * 0.3 for more in (0, 1))
+    upright, flat, halved = (
+        Memory.of([(keys, values)], layout).attended(0, query) for layout in get_args(Layout)
+    )
+    for other in (flat, halved):
+        assert other.dtype == torch.bfloat16
+        assert (other - upright).norm() < 0.01 * upright.norm()
 
 
 def test_what_is_unlikely_by_far_weighs_nothing():

@@ -77,7 +77,9 @@ class Memory:
         if self.layout == "halved":
             from transcripts.engines import kernels
 
-            return kernels.listen(query, *self.layers[layer])
+            # of many rows, products in bfloat16 are quicker
+            if query.dtype == torch.float32 or query.shape[1] <= kernels.ROWS:
+                return kernels.listen(query.float(), *self.layers[layer]).to(query.dtype)
         return self.weighted(layer, self.products(layer, query.transpose(1, 2))).transpose(1, 2)
 
     def products(self, layer: int, query: Tensor) -> Tensor:
@@ -86,7 +88,7 @@ class Memory:
         if self.layout == "halved":
             from transcripts.engines import kernels
 
-            key = kernels.unpacked(key, value.shape[-2])
+            key = kernels.unpacked(key, value.shape[-2]).to(query.dtype)
         found: Tensor = query @ (key if self.layout == "upright" else key.transpose(-1, -2))
         return found
 
@@ -248,7 +250,7 @@ class Decoder:
 
     def _recalled(self, qkv: Tensor, cache: Tensor, at: int) -> Tensor:
         """What each hypothesis makes of its past: (hypotheses, heads, width of a head); see ``kernels.recall``."""
-        if self.layout == "halved":
+        if self.layout == "halved" and qkv.dtype == torch.float32:
             from transcripts.engines import kernels
 
             return kernels.recall(qkv, cache, at)
@@ -344,12 +346,12 @@ def _laid_out(key: Tensor, value: Tensor, layout: Layout) -> tuple[Tensor, Tenso
 
 def _layout(weights: Tensor, width: int) -> Layout:
     """Which layout of a sound's keys and values is read quickest beside such weights, for heads of this width."""
-    if can_halve(weights):
+    by_vectors = weights.device.type == "cpu" and not torch.cpu._is_amx_tile_supported()
+    if by_vectors and can_halve(weights):
         from transcripts.engines import kernels
 
         if kernels.fits(width):
             return "halved"
-    by_vectors = weights.device.type == "cpu" and not torch.cpu._is_amx_tile_supported()
     return "flat" if by_vectors and weights.dtype == torch.bfloat16 else "upright"
 
 

@@ -10,7 +10,8 @@ array in registers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -26,7 +27,7 @@ from torch import Tensor
 
 PANEL = 16
 """So many keys lie side by side: two vectors of eight."""
-_ROWS = 6
+ROWS = 6
 """So many rows are summed up at once: with two vectors each, as many sums as there are registers for."""
 _CHUNK = 32
 """So many values at once: they stay in the nearest cache until all places are summed up, and the next ones are sent for
@@ -111,12 +112,19 @@ def whole(states: Tensor) -> tuple[Tensor, Tensor]:
     return found, greatest
 
 
-def _take_threads() -> None:
-    """As many as torch has: numba sets torch's anew when it starts its own."""
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """Leave torch as many threads as it has: numba sets them anew when it starts its own."""
     threads = torch.get_num_threads()
-    numba.set_num_threads(min(threads, _config.NUMBA_NUM_THREADS))
+    yield
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
+
+
+def _take_threads() -> None:
+    """As many as torch has."""
+    with threads_kept():
+        numba.set_num_threads(min(torch.get_num_threads(), _config.NUMBA_NUM_THREADS))
 
 
 def _bits(halves: Tensor) -> Any:
@@ -203,7 +211,7 @@ def _tile(rows: int) -> Any:
     return intrinsic(tile)
 
 
-_tile_1, _tile_2, _tile_3, _tile_4, _tile_5, _tile_6 = (_tile(rows) for rows in range(1, _ROWS + 1))
+_tile_1, _tile_2, _tile_3, _tile_4, _tile_5, _tile_6 = (_tile(rows) for rows in range(1, ROWS + 1))
 
 
 def _float_of_bits(_: Any, _bits: Any) -> tuple[Any, Callable[..., Any]]:
@@ -310,11 +318,11 @@ def _softmax(line: Any, count: int) -> None:
 def _listen(query: Any, panels: Any, values: Any, found: Any) -> None:
     windows, rows, heads, width = query.shape
     count, states = panels.shape[2], values.shape[2]
-    groups = (rows + _ROWS - 1) // _ROWS
+    groups = (rows + ROWS - 1) // ROWS
     apart, line = np.int64(heads * width), np.int64(count * PANEL)
     for job in prange(windows * heads * groups):  # one after the other they read the same keys and values
-        window, head, first = job // (heads * groups), job // groups % heads, job % groups * _ROWS
-        some = min(_ROWS, rows - first)
+        window, head, first = job // (heads * groups), job // groups % heads, job % groups * ROWS
+        some = min(ROWS, rows - first)
         scores = np.zeros((some, line), np.float32)
         of_query = np.int64(query[window, first, head].ctypes.data)
         of_found = np.int64(found[window, first, head].ctypes.data)

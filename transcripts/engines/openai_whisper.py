@@ -198,14 +198,14 @@ def _batch(model: Any, device: str) -> int:
 
 
 def _start_numba() -> None:
-    """Let numba, which aligns words, start now: it sets torch's threads anew when it does, even amid a
-    recording."""
+    """Let numba, which aligns words, start now and not amid a recording."""
     import torch
     from whisper.timing import dtw
 
-    before = torch.get_num_threads()
-    dtw(torch.zeros(2, 2))
-    torch.set_num_threads(before)
+    from transcripts.engines.kernels import threads_kept
+
+    with threads_kept():
+        dtw(torch.zeros(2, 2))
 
 
 def _fetch(name: str, target: str, device: str) -> Any:

@@ -27,7 +27,7 @@ class Linear:
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """Keep ``weight`` (outputs, inputs) and ``bias`` (outputs,) of one dtype."""
         self.outputs, self._bias = len(weight), bias
-        self._halved = can_halve(weight)
+        self._halved = weight.dtype == torch.float32 and can_halve(weight)
         self._packed = can_pack(weight)
         if self._halved:
             self._weight = torch.ops.quantized.linear_prepack_fp16(weight, bias)
@@ -107,8 +107,8 @@ def can_pack(weight: Tensor) -> bool:
 
 
 def can_halve(weight: Tensor) -> bool:
-    """Whether such weights can be kept in half precision beside float32 states here."""
-    fits = weight.device.type == "cpu" and weight.dtype == torch.float32 and _has_halves()
+    """Whether such weights, or what they make of states, can be kept in half precision here."""
+    fits = weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.bfloat16) and _has_halves()
     return fits and float(weight.abs().max()) < _MOST
 
 
