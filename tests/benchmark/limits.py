@@ -3,7 +3,7 @@ its decoder. Both limits are measured in the same process, with the same threads
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -18,29 +18,42 @@ STREAM_BYTES = 1 << 30
 SIDES = (1024, 2048, 4096)
 
 
-def measure(model: str, windows: int, beams: int) -> dict[str, Any]:
-    """The figures of a model's file: seconds, and shares of the limits from 0 to 1."""
+def measure(model: str, windows: int, beams: Sequence[int]) -> dict[str, Any]:
+    """The figures of a model's file: seconds, and shares of the limits, 0 to 1; the decoder's for each of ``beams``.
+
+    ``both_share`` is what the decoder's steps reach of both limits together, the roofline of Williams et al. 2009:
+    weights are read or multiplied, whichever takes longer, and what every window and hypothesis has of its own is read.
+    """
     loaded = openai_whisper._load(model, "cpu")
     encoder, decoder = loaded.encoder, loaded.decoder
     found: dict[str, Any] = {"dtype": str(encoder.dtype).removeprefix("torch."), "windows": windows}
     mel = torch.randn(windows, loaded.facts.mels, 3000, generator=torch.Generator().manual_seed(0)) * 0.5
     with torch.inference_mode():
         features = encoder(mel)
-        found["peak_flops"] = _matrix_peak(encoder.dtype)
+        peak = found["peak_flops"] = _matrix_peak(encoder.dtype)
         encode_s = _best(lambda: encoder(mel))
-        found["bytes_a_second"] = _stream()
-        decode_s, step_s, steps, before = _steps(loaded, decoder.memory(features), beams)
+        rate = found["bytes_a_second"] = _stream()
+        memory = decoder.memory(features)
+        steps = {width: _steps(loaded, memory, width) for width in beams}
     work = windows * _encoder_flop(loaded.facts.mels, features.shape[1], decoder.width, len(encoder.blocks))
-    touched = _bytes_a_step(decoder, features.shape[:2], windows * beams, before, steps)
-    return found | {
-        "encode_s": encode_s,
-        "encoder_share": work / encode_s / found["peak_flops"],
-        "steps": steps,
-        "decode_s": decode_s,
-        "bytes_a_step": touched,
-        "decoder_share": touched * steps / decode_s / found["bytes_a_second"],
-        "step_share": touched * steps / step_s / found["bytes_a_second"],
-    }
+    found |= {"encode_s": encode_s, "encoder_share": work / encode_s / peak, "decoder": []}
+    for width, (decode_s, step_s, count, before) in steps.items():
+        rows = windows * width
+        weights, own = _bytes_a_step(decoder, features.shape[:2], rows, before, count)
+        multiplied_s = 2 * rows * _multiplied(decoder) / peak
+        found["decoder"].append(
+            {
+                "beams": width,
+                "steps": count,
+                "decode_s": decode_s,
+                "bytes_a_step": weights + own,
+                "decoder_share": (weights + own) * count / decode_s / rate,
+                "step_share": (weights + own) * count / step_s / rate,
+                "multiplied_s": multiplied_s,
+                "both_share": (max(weights / rate, multiplied_s) + own / rate) * count / decode_s,
+            }
+        )
+    return found
 
 
 def _best(work: Callable[[], Any], tries: int = TRIES) -> float:
@@ -80,15 +93,22 @@ def _encoder_flop(mels: int, states: int, width: int, layers: int) -> float:
     return convolutions + layers * (projections + attention)
 
 
-def _bytes_a_step(decoder: Any, sound: torch.Size, hypotheses: int, before: int, steps: int) -> float:
-    """What a step must read at least once: weights, the sound's keys and values, and, on average, its own past."""
+def _multiplied(decoder: Any) -> int:
+    """How many weights every hypothesis is multiplied with in a step."""
+    width = decoder.width
+    return len(decoder.layers) * width * width * (3 + 1 + 1 + 1 + 8) + int(decoder.embedding.numel())
+
+
+def _bytes_a_step(
+    decoder: Any, sound: torch.Size, hypotheses: int, before: int, steps: int
+) -> tuple[float, float]:
+    """What a step must read at least once: weights; and the sound's keys and values with, on average, its own past."""
     width, layers = decoder.width, len(decoder.layers)
-    weights = layers * width * width * (3 + 1 + 1 + 1 + 8) + decoder.embedding.numel()
     of_sound = layers * 2 * sound.numel() * width
     past = layers * 2 * hypotheses * width * (before + (steps + 1) / 2)
     kept = 2 if can_halve(decoder.embedding) else decoder.dtype.itemsize
     looked_up = 2 if decoder.layout == "halved" else decoder.dtype.itemsize
-    return kept * weights + looked_up * of_sound + decoder.dtype.itemsize * past
+    return kept * _multiplied(decoder), looked_up * of_sound + decoder.dtype.itemsize * past
 
 
 def _steps(loaded: Any, memory: Memory, beams: int) -> tuple[float, float, int, int]:

@@ -217,30 +217,34 @@ def _memory(plan: Plan) -> list[Row]:
 
 
 def _limits(plan: Plan) -> list[Row]:
-    task = Task(
-        "limits", str(_small_weights()), (), beams=BEAMS, heads="small", options={"windows": plan.windows}
-    )
-    answer = run(task)
+    options = {"windows": plan.windows, "beams": (1, BEAMS)}
+    answer = run(Task("limits", str(_small_weights()), (), heads="small", options=options))
     found, what = answer.figures, f"small, {plan.windows} windows"
     if answer.error:
         names = {"encoder, of the matrix peak": 60.0, "decoder, of memory bandwidth": 50.0}
         return [
             Row(f"{name}: {what}", None, "%", goal, "higher", answer.error) for name, goal in names.items()
         ]
-    flops, rate = found["peak_flops"] / 1e9, found["bytes_a_second"] / 1e9
-    step_ms = 1000 * found["decode_s"] / found["steps"]
-    stepping = f"{found['bytes_a_step'] / 1e6:.0f} MB a step in {step_ms:.1f} ms, {rate:.1f} GB/s"
-    return [
-        Row(
-            f"encoder, of the {found['dtype']} matrix peak: {what}", 100 * found["encoder_share"], "%", 60.0, "higher",
-            f"peak {flops:.0f} GFLOPS, {found['encode_s'] / plan.windows:.2f} s a window",
-        ),
-        Row(
-            f"decoder with its search, of memory bandwidth: {what}", 100 * found["decoder_share"], "%", 50.0, "higher",
-            stepping,
-        ),
-        Row(f"decoder's steps alone, of memory bandwidth: {what}", 100 * found["step_share"], "%"),
-    ]  # fmt: skip
+    note = f"peak {found['peak_flops'] / 1e9:.0f} GFLOPS, {found['encode_s'] / plan.windows:.2f} s a window"
+    name = f"encoder, of the {found['dtype']} matrix peak: {what}"
+    rows = [Row(name, 100 * found["encoder_share"], "%", 60.0, "higher", note)]
+    rate = f"{found['bytes_a_second'] / 1e9:.1f} GB/s"
+    for one in found["decoder"]:
+        of = f"{what} of {one['beams']} {'beam' if one['beams'] == 1 else 'beams'}"
+        step_ms = 1000 * one["decode_s"] / one["steps"]
+        read = f"{one['bytes_a_step'] / 1e6:.0f} MB a step in {step_ms:.1f} ms, {rate}"
+        multiplied = f"{1000 * one['multiplied_s']:.1f} ms of multiplications at the peak"
+        rows += [
+            Row(
+                f"decoder with its search, of memory bandwidth: {of}", 100 * one["decoder_share"], "%", 50.0, "higher",
+                read,
+            ),
+            Row(f"decoder's steps alone, of memory bandwidth: {of}", 100 * one["step_share"], "%"),
+            Row(
+                f"decoder with its search, of both limits: {of}", 100 * one["both_share"], "%", note=multiplied,
+            ),
+        ]  # fmt: skip
+    return rows
 
 
 if __name__ == "__main__":

@@ -306,7 +306,7 @@ def _own_folder(weights: Path) -> Path:
 def _limits(task: Task) -> Answer:
     from tests.benchmark import limits
 
-    return Answer(figures=limits.measure(task.model, task.options["windows"], task.beams))
+    return Answer(figures=limits.measure(task.model, **task.options))
 
 
 RIVALS: dict[str, Callable[[Task], Answer]] = {
