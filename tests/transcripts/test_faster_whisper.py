@@ -285,7 +285,7 @@ def test_a_model_that_the_other_engine_downloaded_is_used(sentence, empty_cache,
 
     # the library's register, with the built-in weights under an official name
     digest = load("whisper").transcribe(sentence.path, DEMO).model_sha256
-    heads = gzip.compress(np.array([[0, 1, 0], [1, 0, 0]], dtype=bool).tobytes())
+    heads = gzip.compress(np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], dtype=bool).tobytes())
     monkeypatch.setitem(whisper._MODELS, "tiny.en", f"https://nowhere.invalid/{digest}/tiny.en.pt")
     monkeypatch.setitem(whisper._ALIGNMENT_HEADS, "tiny.en", base64.b85encode(heads))
     (empty_cache / "whisper").mkdir(parents=True)
@@ -293,7 +293,7 @@ def test_a_model_that_the_other_engine_downloaded_is_used(sentence, empty_cache,
     found = load("faster-whisper").transcribe(sentence.path, RecogniserOptions(model="tiny.en"))
     assert (found.model, found.model_sha256) == ("tiny.en", digest)
     (written,) = ctranslate.cache().glob("*/config.json")
-    assert json.loads(written.read_bytes())["alignment_heads"] == [[0, 1], [1, 0]]
+    assert json.loads(written.read_bytes())["alignment_heads"] == [[0, 1], [1, 0], [2, 2]]
 
 
 REFUSED = """
