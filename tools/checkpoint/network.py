@@ -336,11 +336,11 @@ def take_up(network: Network, vocabulary: Vocabulary, path: Path) -> None:
     Raises:
         RuntimeError: when the checkpoint has another width, or more blocks.
     """
-    weights = _weights(path)
+    there, here = _read(path), network.whisper.dims.__dict__
+    weights: dict[str, Tensor] = there["model_state_dict"]
     full = weights["decoder.token_embedding.weight"]
     compact = network.whisper.decoder.token_embedding.weight.detach().clone()
-    sizes = [_size(one) for one in (_read(path)["dims"], network.whisper.dims.__dict__)]
-    (width, *blocks), (wanted, *deeper) = sizes
+    (width, *blocks), (wanted, *deeper) = _size(there["dims"]), _size(here)
     if width != wanted or any(more > most for more, most in zip(blocks, deeper, strict=True)):
         raise RuntimeError(
             f"{path} is of another size: width {width} and {blocks} blocks, not {wanted} and {deeper}"
@@ -349,9 +349,9 @@ def take_up(network: Network, vocabulary: Vocabulary, path: Path) -> None:
     known = (given != _unused(full)).any(1)
     compact[:-1][known] = given[known].to(compact.device)
     weights |= {"decoder.token_embedding.weight": compact}
-    for half, there, here in zip(("encoder", "decoder"), blocks, deeper, strict=True):
-        last = f"{half}.blocks.{there - 1}."
-        for number in range(there, here):
+    for half, count, most in zip(("encoder", "decoder"), blocks, deeper, strict=True):
+        last = f"{half}.blocks.{count - 1}."
+        for number in range(count, most):
             for name in [name for name in weights if name.startswith(last)]:
                 own = name.removeprefix(last)
                 adds = own.startswith(("attn.out", "cross_attn.out", "mlp.2"))
