@@ -5,7 +5,9 @@ import pytest
 import soundfile
 
 from transcripts.engines import RecogniserOptions, load, openai_whisper
+from transcripts.engines.hearing import hear
 from transcripts.engines.listening import likeliest, other_languages, spread
+from transcripts.engines.values import Decoded, TimedWord
 from transcripts.errors import DeviceUnavailable
 from transcripts.scoring import word_error_rate
 from transcripts.span import Span
@@ -90,3 +92,95 @@ def test_the_language_is_looked_for_all_over():
 def test_another_language_is_told_of_when_it_is_a_good_part(heard, expected):
     spans = [(Span(0, seconds * 1_000), code, chance) for code, chance, seconds in heard]
     assert other_languages(spans, "sv") == expected
+
+
+SAID = (
+    (" It", 500, 700), (" was", 700, 900), (" cold.", 900, 1300),
+    (" Who", 2000, 2200), (" taught", 2200, 2500), (" you", 2500, 2700), (" to", 2700, 2900), (" wait", 2900, 3400),
+    (" here?", 3400, 3900), (" Nobody.", 5000, 5600),
+)  # fmt: skip
+LEFT_OUT = (4, 5, 6)
+WHOLE = "".join(word for word, _, _ in SAID).strip()
+SHORT = "It was cold. Who wait here? Nobody."
+
+
+class Forgetful:
+    """Hears each word of ``SAID``, but loses its place in windows longer than ``most_ms``; a sample says its time."""
+
+    batch, prompted = 2, False
+
+    def __init__(self, most_ms):
+        self.most_ms, self.heard = most_ms, []
+
+    def features(self, sounds):
+        spans = [(round(10_000 * float(one[0])), len(one) // 16) for one in sounds]
+        self.heard += spans
+        return spans
+
+    def one(self, features, row):
+        return features[row : row + 1]
+
+    def joined(self, parts):
+        return [one for part in parts for one in part]
+
+    def decode(self, features, search, seed, prompted):
+        found = []
+        for start, length in features:
+            there = [n for n, word in enumerate(SAID) if start <= (word[1] + word[2]) // 2 < start + length]
+            tokens = [n for n in there if length <= self.most_ms or n not in LEFT_OUT]
+            found.append(Decoded(tuple(tokens), -0.1, 0.0))
+        return found
+
+    def align(self, features, texts, states):
+        found = []
+        for (start, _), text in zip(features, texts, strict=True):
+            words, free = [], start
+            for n in text:
+                word, begin, end = SAID[n]
+                begin = free if n - 1 in LEFT_OUT and n - 1 not in text else begin
+                words.append(TimedWord(word, max(0, begin - start), end - start, 0.9, 1))
+                free = end
+            found.append(words)
+        return found
+
+    def languages(self, features):
+        return []
+
+    def text(self, tokens):
+        return "".join(SAID[n][0] for n in tokens)
+
+    def tokens(self, text):
+        raise NotImplementedError
+
+    def is_time(self, token):
+        return False
+
+    def time_ms(self, token):
+        raise NotImplementedError
+
+    def smaller(self, error):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("most_ms", "speech", "text", "windows"),
+    [
+        pytest.param(10_000, [(400, 5700)], WHOLE, 1, id="nothing was left out"),
+        pytest.param(4_000, [(400, 5700)], WHOLE, 2, id="between two pauses it is heard"),
+        pytest.param(2_500, [(400, 5700)], WHOLE, 3, id="behind what it lies in, it is heard"),
+        pytest.param(1_000, [(400, 5700)], SHORT, 3, id="it is never heard: nothing is lost"),
+        pytest.param(4_000, [(400, 2200), (3000, 5700)], SHORT, 1, id="the word lies over silence"),
+    ],
+)
+def test_what_a_model_left_out_in_the_middle_of_speech_is_heard_by_itself(
+    tmp_path, most_ms, speech, text, windows
+):
+    path = tmp_path / "ramp.wav"
+    soundfile.write(path, np.arange(160_000, dtype=np.float32) / 160_000, 16_000, subtype="FLOAT")
+    ear = Forgetful(most_ms)
+    spans = [Span(*one) for one in speech]
+    found = hear(ear, path, [Span(0, 9_000)], spans, beams=1, seed=0, tell=lambda _: None)
+    words = [word for segment in found.segments for word in segment.words]
+    assert "".join(word.text for word in words).strip() == text
+    assert [word.start_ms for word in words] == sorted(word.start_ms for word in words)
+    assert len(ear.heard) == windows

@@ -3,13 +3,14 @@
 This holds for every engine. Decoding side by side drops what Whisper's sliding window relies on: each window is sure of
 itself only by its own measures. So a window with a low average log-probability, a repetitive text or impossible word
 lengths is decoded again, alone, with Whisper's temperature fallback (Radford et al. 2022, section 4.5), and speech
-that got no words is heard once more by itself.
+that got no words, or one word for many, is heard once more by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +34,8 @@ PAUSE_MS = 200
 MISSED_MS = 1_000
 """Speech without words from this length on is heard again."""
 BETWEEN_WORDS_MS = 500
+WORD_MS, LETTER_MS, LETTERS_A_DIGIT = 600, 120, 4
+"""No word is said for longer than this and as much again for each of its letters."""
 
 Features = Any
 """What an engine's encoder gives for a batch of windows; only the engine looks into it."""
@@ -173,6 +176,7 @@ def hear(
         for first in range(0, len(again), ear.batch):
             part, _ = listener.windows(again[first : first + ear.batch])
             heard += [(gap, words) for gap, words in part if _trusted(words)]
+        heard = listener.filled(heard, speech)
         found += [_within(segment, window, speech) for window, segments in heard for segment in segments]
         waiting = waiting[len(batch) :]
         tell(batch[-1].end_ms)
@@ -196,6 +200,27 @@ class _Listener:
             else:
                 heard.append((span, self._segments(span, text, words)))
         return heard, features
+
+    def filled(
+        self, heard: Sequence[tuple[Span, list[RecognisedSegment]]], speech: Sequence[Span]
+    ) -> list[tuple[Span, list[RecognisedSegment]]]:
+        """The same, but where one word stands for what more were said in, the words heard there by themselves."""
+        found = [(window, list(words)) for window, words in heard]
+        for from_pause in (True, False):
+            places = [
+                (row, place)
+                for row, (window, words) in enumerate(found)
+                for place in _crowded(window, words, speech, from_pause=from_pause)
+                if place != window
+            ]
+            for first in range(0, len(places), self.ear.batch):
+                some = places[first : first + self.ear.batch]
+                parts, _ = self.windows([place for _, place in some])
+                for (row, place), (_, words) in zip(some, parts, strict=True):
+                    window, before = found[row]
+                    if _trusted(words) and not _crowded(place, words, speech, from_pause=False):
+                        found[row] = (window, _replaced(before, place, words))
+        return found
 
     def _first(self, spans: Sequence[Span]) -> tuple[Features, list[tuple[Text, list[TimedWord]]]]:
         features = self._features(spans)
@@ -379,6 +404,56 @@ def _missed(window: Span, found: Sequence[RecognisedSegment], speech: Sequence[S
         if longest >= MISSED_MS:
             missed.append(free)
     return missed
+
+
+def _crowded(
+    window: Span, found: Sequence[RecognisedSegment], speech: Sequence[Span], *, from_pause: bool
+) -> list[Span]:
+    """Where more is said in a word's time than the word, from the pause before it, or from its start, to the next.
+
+    A decoder that lost its place leaves words out, and alignment lays their time into the next one.
+    """
+    words = [word for segment in found for word in segment.words]
+    pauses = [
+        (before.end_ms + after.start_ms) // 2
+        for before, after in pairwise(words)
+        if after.start_ms - before.end_ms >= PAUSE_MS
+    ]
+    places: list[Span] = []
+    for word in words:
+        most = _longest_ms(word.text)
+        if word.end_ms - word.start_ms > most and _said_ms(word, speech) > most:
+            earlier = [at for at in pauses if at <= word.start_ms] if from_pause else [word.start_ms]
+            start = max(earlier, default=window.start_ms)
+            end = min((at for at in pauses if at >= word.end_ms), default=window.end_ms)
+            if not places or start >= places[-1].end_ms:
+                places.append(Span(start, end))
+    return places
+
+
+def _said_ms(word: Word, speech: Sequence[Span]) -> int:
+    time = Span(word.start_ms, word.end_ms)
+    return sum(part.duration_ms for span in speech if (part := span & time))
+
+
+def _longest_ms(word: str) -> int:
+    letters = sum(LETTERS_A_DIGIT if sign.isdigit() else 1 for sign in word if sign.isalnum())
+    return WORD_MS + LETTER_MS * letters
+
+
+def _replaced(
+    found: Sequence[RecognisedSegment], place: Span, fresh: Sequence[RecognisedSegment]
+) -> list[RecognisedSegment]:
+    """The segments with the words of a place taken by others, where those are more."""
+    inside = [word for one in found for word in one.words if place.start_ms <= word.start_ms < place.end_ms]
+    if sum(len(one.words) for one in fresh) <= len(inside):
+        return list(found)
+    kept = []
+    for one in found:
+        before = tuple(word for word in one.words if word.start_ms < place.start_ms)
+        behind = tuple(word for word in one.words if word.start_ms >= place.end_ms)
+        kept += [replace(one, words=words) for words in (before, behind) if words]
+    return sorted([*kept, *fresh], key=lambda one: one.words[0].start_ms)
 
 
 def _within(segment: RecognisedSegment, window: Span, speech: Sequence[Span]) -> RecognisedSegment:
