@@ -8,7 +8,7 @@ import torch
 
 from tools.checkpoint import speech
 from tools.checkpoint.text import held_out
-from tools.checkpoint.windows import IGNORED, Phase, Speech, Windows, _Composer
+from tools.checkpoint.windows import IGNORED, Phase, Speech, Windows, _Composer, together
 
 PHASES = [Phase(600, 8, 48, 0.0, 3), Phase(3000, 4, 200, 0.5, 3)]
 
@@ -105,3 +105,18 @@ def test_rare_words_can_be_said_as_often_as_others(windows: Windows) -> None:
     shares = [np.mean([token in common for one in some for token in one]) for some in (usual, more)]
     assert shares[0] > 0.7
     assert shares[1] < 0.5
+
+
+def test_two_sounds_composed_of_their_powers_vary_as_their_sum_does() -> None:
+    generator = np.random.default_rng(3)
+    one, other = (speech.level(speech.noise(generator, 20, slope)) for slope in (0.3, 0.7))
+    apart = [speech.log_mel(samples).astype(np.float32) for samples in (one, other)]
+    wanted = speech.log_mel(one + other).astype(np.float32)
+    composed = together(apart[0], apart[1], generator)
+    powers = np.logaddexp(*(part * np.log(10) for part in apart)) / np.log(10)
+    for first in range(0, 80, 10):
+        bins = slice(first, first + 10)
+        spread = (wanted - powers)[:, bins].std()
+        assert (composed - powers)[:, bins].std() == pytest.approx(spread, rel=0.2)
+        ties = [np.corrcoef((mel - powers)[:, first : first + 2].T)[0, 1] for mel in (wanted, composed)]
+        assert ties[1] == pytest.approx(ties[0], abs=0.15)

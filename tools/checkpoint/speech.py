@@ -242,7 +242,7 @@ def _packed(said: list[tuple[Spoken, str]], sounds: list[Samples]) -> Shard:
 # ---- what is not speech ----
 
 
-def backgrounds(seed: int, seconds: int = 40) -> list[Frames]:
+def backgrounds(seed: int, seconds: int = 240) -> list[Frames]:
     """Noises and music without words, ``seconds`` each at the level of speech, as log-mel frames."""
     generator = np.random.default_rng([seed, 7])
     sounds = [noise(generator, seconds, slope) for slope in (0.0, 0.25, 0.5, 0.75, 1.0, 1.3)]

@@ -78,8 +78,8 @@ _HARDER = Phase(3000, 6, 200, 0.45, 900, echoes=0.3, rare=0.2)
 
 PROFILES = {
     "cpu": Profile((_FIRST, Course(_OTHERS, (replace(_HARDER, steps=1000),), 1e-3))),
-    # as the built-in checkpoint was made; the last course has voices that cannot be learned by heart, more noise
-    # beneath telephones, and a deeper network
+    # as the built-in checkpoint was made; the sixth course has voices that cannot be learned by heart, more noise
+    # beneath telephones, and a deeper network; the seventh noise beneath most of it
     "cpu-long": Profile(
         (
             _FIRST,
@@ -95,6 +95,14 @@ PROFILES = {
                 drawn=0.45,
                 size=DEEPER,
                 joins=3,
+            ),
+            Course(
+                range(150, 200),
+                (replace(_HARDER, steps=1700, telephones=0.35, noisy=0.8),),
+                1e-3,
+                noises=3,
+                drawn=0.2,
+                size=DEEPER,
             ),
         ),
     ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -407,7 +407,7 @@ class _Composer:
             loud = 1.0 if silent else LOUDEST_NOISE
             level = draw.uniform(-2.6, loud) if draw.random() < phase.noisy else draw.uniform(-7, loud)
             over = background[first : first + scene.frames] + np.float32(level)
-            mel = np.logaddexp(mel * _LN10, over * _LN10) / _LN10
+            mel = together(mel, over, np.random.default_rng(draw.randrange(1 << 30)))
         mel = np.maximum(
             mel + np.float32(draw.uniform(-2.4, 1.2)) + self._line(draw, phase.telephones), np.float32(FLOOR)
         )
@@ -579,6 +579,32 @@ def _pause_s(draw: random.Random) -> float:
     if chance < 0.85:
         return draw.uniform(0, 0.9)
     return draw.uniform(0.9, 2.5) if chance < 0.98 else draw.uniform(2.5, 8)
+
+
+@cache
+def _beats() -> _MelBins:
+    """(80, 80): standard normal numbers times this are how the cosines between two sounds lie over the mel bins.
+
+    A bin is the weighted sum of Fourier bins, whose cosines vary alone but for what the Hann window ties together.
+    """
+    weights = mel_filters("cpu", 80).numpy().astype(np.float64)
+    weights /= weights.sum(1, keepdims=True)
+    apart = np.abs(np.subtract.outer(*[np.arange(weights.shape[1])] * 2))
+    tied = np.select([apart == 0, apart == 1, apart == 2], [1.0, (2 / 3) ** 2, (1 / 6) ** 2])
+    return np.linalg.cholesky(weights @ tied @ weights.T / 2 + 1e-9 * np.eye(80)).T.astype(np.float32)
+
+
+def together(one: _MelBins, other: _MelBins, generator: np.random.Generator) -> _MelBins:
+    """Log10 power of two sounds at once, (frames, 80) each.
+
+    Their powers do not simply add up: where both are as loud, they strengthen or cancel each other by chance.
+    """
+    cosines = np.clip(
+        generator.standard_normal(one.shape, np.float32) @ _beats(), -0.97, 1
+    )  # never to nothing
+    louder, fainter = np.maximum(one, other), np.minimum(one, other)
+    ratio = np.exp((fainter - louder) * (_LN10 / 2))
+    return np.asarray(louder + np.log1p(ratio * (ratio + 2 * cosines)) / _LN10, np.float32)
 
 
 def _bin_centres_hz() -> _MelBins:
