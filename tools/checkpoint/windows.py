@@ -599,9 +599,8 @@ def together(one: _MelBins, other: _MelBins, generator: np.random.Generator) -> 
 
     Their powers do not simply add up: where both are as loud, they strengthen or cancel each other by chance.
     """
-    cosines = np.clip(
-        generator.standard_normal(one.shape, np.float32) @ _beats(), -0.97, 1
-    )  # never to nothing
+    drawn = generator.standard_normal(one.shape, np.float32) @ _beats()
+    cosines = np.clip(drawn, -0.97, 1)  # no two sounds cancel each other wholly
     louder, fainter = np.maximum(one, other), np.minimum(one, other)
     ratio = np.exp((fainter - louder) * (_LN10 / 2))
     return np.asarray(louder + np.log1p(ratio * (ratio + 2 * cosines)) / _LN10, np.float32)
