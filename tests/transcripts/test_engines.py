@@ -129,6 +129,25 @@ def test_batches_find_what_the_library_finds_alone(heard_by_the_library, beams, 
         assert one.no_speech_prob == pytest.approx(alone.no_speech_prob, abs=1e-3)
 
 
+@pytest.mark.parametrize("beams", [1, 5])
+def test_a_model_hears_by_pairs_of_bfloat16_what_it_hears_by_torch(heard_by_the_library, beams):
+    import torch
+    import whisper
+
+    model, _, features = heard_by_the_library
+    decoder = Decoder(model, torch.bfloat16)
+    if decoder.layout != "paired":
+        pytest.skip("this processor multiplies no pairs of bfloat16 by vectors")
+    tokenizer = whisper.tokenizer.get_tokenizer(False)
+    start = Start(tuple(tokenizer.sot_sequence), 0, Rules(tokenizer))
+    found = decoder.decode(decoder.memory(features), start, Search(beams))
+    decoder.layout = "flat"
+    by_torch = decoder.decode(decoder.memory(features), start, Search(beams))
+    assert [one.tokens for one in found] == [one.tokens for one in by_torch]
+    for one, other in zip(found, by_torch, strict=True):
+        assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=0.01)
+
+
 def test_a_prompt_stands_before_the_text_as_in_the_library(heard_by_the_library):
     import torch
     import whisper

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
-from transcripts.engines.products import IntegerLinear, Linear, can_halve, for_sound
+from transcripts.engines.products import IntegerLinear, Linear, can_halve, can_pair, for_sound
 from transcripts.engines.values import Decoded, Search
 
 MAX_INITIAL_TIMESTAMP = 50
@@ -47,9 +47,10 @@ class _Layer(NamedTuple):
     down: Linear
 
 
-Layout = Literal["upright", "flat", "halved"]
+Layout = Literal["upright", "flat", "halved", "paired"]
 """How a sound's keys and values are laid out, as the processor reads them quickest: (windows, heads, width, states);
-(windows, heads, states, width); the latter in half precision, the keys in panels, see ``kernels``."""
+(windows, heads, states, width); the latter in half precision, the keys in panels, see ``kernels``; in pairs of
+bfloat16, see ``pairs``."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,16 @@ class Memory:
 
     layers: tuple[tuple[Tensor, Tensor], ...]
     layout: Layout
+    states: int
 
     @classmethod
     def of(cls, layers: Iterable[tuple[Tensor, Tensor]], layout: Layout) -> Memory:
         """Lay out keys and values (windows, heads, states, width)."""
-        return cls(tuple(_laid_out(key, value, layout) for key, value in layers), layout)
+        states, found = 0, []
+        for key, value in layers:
+            states = key.shape[-2]
+            found.append(_laid_out(key, value, layout))
+        return cls(tuple(found), layout, states)
 
     def __len__(self) -> int:
         """How many windows."""
@@ -77,26 +83,33 @@ class Memory:
         if self.layout == "halved":
             from transcripts.engines import kernels
 
-            # of many rows, products in bfloat16 are quicker
-            if query.dtype == torch.float32 or query.shape[1] <= kernels.ROWS:
-                return kernels.listen(query.float(), *self.layers[layer]).to(query.dtype)
-        return self.weighted(layer, self.products(layer, query.transpose(1, 2))).transpose(1, 2)
+            return kernels.listen(query, *self.layers[layer])
+        if self.layout == "paired":
+            from transcripts.engines import pairs
 
-    def products(self, layer: int, query: Tensor) -> Tensor:
-        """Of queries (windows, heads, rows, width) with all keys: (windows, heads, rows, states)."""
-        key, value = self.layers[layer]
+            return pairs.listen(query, *self.layers[layer], self.states).to(query.dtype)
+        query = query.transpose(1, 2)
+        return self._weighted(layer, self.products(layer, query, slice(None))).transpose(1, 2)
+
+    def products(self, layer: int, query: Tensor, heads: slice | Sequence[int]) -> Tensor:
+        """Of some heads' queries (windows, heads, rows, width) with all keys: (windows, heads, rows, states)."""
+        key = self.layers[layer][0][:, heads]
         if self.layout == "halved":
             from transcripts.engines import kernels
 
-            key = kernels.unpacked(key, value.shape[-2]).to(query.dtype)
+            key = kernels.unpacked(key, self.states)
+        elif self.layout == "paired":
+            from transcripts.engines import pairs
+
+            key = pairs.unpacked_keys(key, self.states)
         found: Tensor = query @ (key if self.layout == "upright" else key.transpose(-1, -2))
         return found
 
-    def weighted(self, layer: int, products: Tensor) -> Tensor:
+    def _weighted(self, layer: int, products: Tensor) -> Tensor:
         """The values (windows, heads, rows, width), weighted by the products' softmax."""
         value, weights = self.layers[layer][1], products.softmax(-1)
         if self.layout != "upright":
-            found: Tensor = weights @ value.to(weights.dtype)
+            found: Tensor = weights @ value
         elif weights.shape[-2] < value.shape[-2]:  # few rows: values first is quicker
             found = (value @ weights.transpose(-1, -2)).transpose(-1, -2)
         else:
@@ -113,6 +126,7 @@ class Memory:
                 for layer in by_layer
             ),
             parts[0].layout,
+            parts[0].states,
         )
 
 
@@ -194,7 +208,8 @@ class Decoder:
             length, width) of each layer.
         """
         states = self._embedded(tokens, 0)
-        products, kept = [], []
+        products: list[Tensor] = []
+        kept = []
         for number, layer in enumerate(self.layers):
             qkv = layer.qkv(layer.norm(states, self.dtype))
             query, own_key, own_value = (self._split(part) for part in qkv.chunk(3, -1))
@@ -203,11 +218,8 @@ class Decoder:
             kept.append(torch.stack([own_key, own_value]))
             query = layer.cross_query(layer.cross_norm(states, self.dtype))
             if heads := [head for of, head in self.aligned if of == number and aligned]:
-                scores = memory.products(number, self._split(query))
-                products += [scores[:, head] for head in heads]
-                heard = _joined(memory.weighted(number, scores))
-            else:
-                heard = memory.attended(number, query.view(*query.shape[:2], self.heads, -1)).flatten(2)
+                products += memory.products(number, self._split(query)[:, heads], heads).unbind(1)
+            heard = memory.attended(number, query.view(*query.shape[:2], self.heads, -1)).flatten(2)
             states = states + layer.cross_out(heard)
             states = self._thought(layer, states)
         return states, torch.stack(products, 1) if products else states[:0], kept
@@ -250,7 +262,7 @@ class Decoder:
 
     def _recalled(self, qkv: Tensor, cache: Tensor, at: int) -> Tensor:
         """What each hypothesis makes of its past: (hypotheses, heads, width of a head); see ``kernels.recall``."""
-        if self.layout == "halved" and qkv.dtype == torch.float32:
+        if self.layout == "halved":
             from transcripts.engines import kernels
 
             return kernels.recall(qkv, cache, at)
@@ -339,6 +351,10 @@ def _laid_out(key: Tensor, value: Tensor, layout: Layout) -> tuple[Tensor, Tenso
         from transcripts.engines import kernels
 
         return kernels.packed(key), value.to(torch.float16, memory_format=torch.contiguous_format)
+    if layout == "paired":
+        from transcripts.engines import pairs
+
+        return pairs.packed(key, value)
     if layout == "upright":
         key, value = key.transpose(-1, -2), value.transpose(-1, -2)
     return key.contiguous(), value.contiguous()
@@ -346,6 +362,8 @@ def _laid_out(key: Tensor, value: Tensor, layout: Layout) -> tuple[Tensor, Tenso
 
 def _layout(weights: Tensor, width: int) -> Layout:
     """Which layout of a sound's keys and values is read quickest beside such weights, for heads of this width."""
+    if can_pair(weights, width):
+        return "paired"
     by_vectors = weights.device.type == "cpu" and not torch.cpu._is_amx_tile_supported()
     if by_vectors and can_halve(weights):
         from transcripts.engines import kernels

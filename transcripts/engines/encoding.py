@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
-from transcripts.engines.products import for_sound
+from transcripts.engines.products import can_pair, for_sound
 
 
 class Encoder:
@@ -45,12 +45,13 @@ class _Block:
         width = own.query.weight.shape[0]
         scale = (width // heads) ** -0.5
         parts = [(own.query, scale), (own.key, 1.0), (own.value, 1.0)]
-        weight = torch.cat([layer.weight.detach().float() * factor for layer, factor in parts])
+        weight = torch.cat([layer.weight.detach().float() * factor for layer, factor in parts]).to(dtype)
         none = torch.zeros(width, device=weight.device)
         bias = torch.cat(
             [none if layer.bias is None else layer.bias.detach().float() * factor for layer, factor in parts]
         )
-        self.qkv = for_sound(weight.to(dtype), bias.to(dtype))
+        self.qkv = for_sound(weight, bias.to(dtype))
+        self._paired = can_pair(weight, width // heads)
         self.out = for_sound(*_pair(own.out, dtype))
         self.norm, self.mlp_norm = _pair(block.attn_ln, dtype), _pair(block.mlp_ln, dtype)
         self.up, self.down = (for_sound(*_pair(block.mlp[number], dtype)) for number in (0, 2))
@@ -63,6 +64,10 @@ class _Block:
         states += self.down(torch.ops.aten.gelu_(inner))
 
     def _attend(self, qkv: Tensor) -> Tensor:
+        if self._paired:
+            from transcripts.engines import pairs
+
+            return pairs.attend(qkv, self.heads)
         windows, length, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
         query, key, value = qkv.view(windows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         found = F.scaled_dot_product_attention(query, key, value, scale=1.0)

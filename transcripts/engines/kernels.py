@@ -72,8 +72,7 @@ def listen(query: Tensor, panels: Tensor, values: Tensor) -> Tensor:
         (windows, rows, heads, width) float32: the values weighted by the softmax of the products with the keys.
     """
     found = torch.empty_like(query, memory_format=torch.contiguous_format)
-    with _alone:
-        _take_threads()
+    with on_threads():
         _listen(query.contiguous().numpy(), _bits(panels), _bits(values), found.numpy())
     return found
 
@@ -90,8 +89,7 @@ def recall(qkv: Tensor, cache: Tensor, at: int) -> Tensor:
         (hypotheses, heads, width) float32.
     """
     found = torch.empty_like(qkv[:, 0], memory_format=torch.contiguous_format)
-    with _alone:
-        _take_threads()
+    with on_threads():
         _recall(qkv.contiguous().numpy(), cache.numpy(), at, found.numpy())
     return found
 
@@ -105,8 +103,7 @@ def whole(states: Tensor) -> tuple[Tensor, Tensor]:
     rows = states.contiguous()
     found = torch.empty(rows.shape, dtype=torch.uint8)
     greatest = torch.empty((*rows.shape[:-1], 1))
-    with _alone:
-        _take_threads()
+    with on_threads():
         inputs = rows.shape[-1]
         _whole(rows.view(-1, inputs).numpy(), found.view(-1, inputs).numpy(), greatest.view(-1).numpy())
     return found, greatest
@@ -121,10 +118,13 @@ def threads_kept() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _take_threads() -> None:
-    """As many as torch has."""
-    with threads_kept():
-        numba.set_num_threads(min(torch.get_num_threads(), _config.NUMBA_NUM_THREADS))
+@contextmanager
+def on_threads() -> Iterator[None]:
+    """Run a kernel alone, on as many threads as torch has."""
+    with _alone:
+        with threads_kept():
+            numba.set_num_threads(min(torch.get_num_threads(), _config.NUMBA_NUM_THREADS))
+        yield
 
 
 def _bits(halves: Tensor) -> Any:
@@ -229,7 +229,7 @@ _as_float: Any = intrinsic(_float_of_bits)
 # ---- in numba's ----
 
 
-def _compiled(function: Callable[..., None]) -> Any:
+def compiled(function: Callable[..., None]) -> Any:
     """The function on all threads, kept between runs.
 
     Sums keep their order: code that was just compiled and code from disk are optimised differently, and must find the
@@ -314,7 +314,7 @@ def _softmax(line: Any, count: int) -> None:
         line[index] *= share
 
 
-@_compiled
+@compiled
 def _listen(query: Any, panels: Any, values: Any, found: Any) -> None:
     windows, rows, heads, width = query.shape
     count, states = panels.shape[2], values.shape[2]
@@ -347,7 +347,7 @@ def _listen(query: Any, panels: Any, values: Any, found: Any) -> None:
         scores[0, 0] = _ZERO  # so long it is kept: numba lets go of an array after its last use by name
 
 
-@_compiled
+@compiled
 def _recall(qkv: Any, cache: Any, at: int, found: Any) -> None:
     rows, _, heads, width = qkv.shape
     for job in prange(rows * heads):
@@ -366,7 +366,7 @@ def _recall(qkv: Any, cache: Any, at: int, found: Any) -> None:
                 own[place] += share * value[place]
 
 
-@_compiled
+@compiled
 def _whole(rows: Any, found: Any, greatest: Any) -> None:
     count, inputs = rows.shape
     for index in prange(count):

@@ -108,8 +108,17 @@ def can_pack(weight: Tensor) -> bool:
 
 def can_halve(weight: Tensor) -> bool:
     """Whether such weights, or what they make of states, can be kept in half precision here."""
-    fits = weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.bfloat16) and _has_halves()
+    fits = weight.device.type == "cpu" and weight.dtype == torch.float32 and _has_halves()
     return fits and float(weight.abs().max()) < _MOST
+
+
+def can_pair(weight: Tensor, width: int) -> bool:
+    """Whether attention with such weights is quickest by pairs here, for heads of this width; see ``pairs``."""
+    if weight.device.type != "cpu" or weight.dtype != torch.bfloat16 or torch.cpu._is_amx_tile_supported():
+        return False
+    from transcripts.engines import pairs
+
+    return pairs.fits(width)
 
 
 @lru_cache
