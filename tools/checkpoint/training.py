@@ -129,6 +129,7 @@ PROFILES = {
                 (Phase(600, 4, 48, 0.0, 2),),
                 1e-3,
                 size=replace(_SMALLEST, encoder_layers=3),
+                joins=2,
             ),
         ),
         utterances=20,
