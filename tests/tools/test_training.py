@@ -14,7 +14,7 @@ from tools.checkpoint.network import (
     Network,
     Size,
     export,
-    go_halfway_back,
+    go_back,
     mean_of,
     spoken_by,
     take_up,
@@ -126,10 +126,13 @@ def test_a_course_begins_with_what_the_one_before_learned(tmp_path: Path) -> Non
     with torch.no_grad():
         second.whisper.encoder.conv1.weight += 2
         second.whisper.decoder.token_embedding.weight[after.number(new)] += 2
-    go_halfway_back(second, after, path)
+    go_back(second, after, [path])
     moved = second.whisper.encoder.conv1.weight - first.whisper.encoder.conv1.weight
     assert torch.allclose(moved, torch.ones_like(moved), atol=1e-2)
     assert torch.allclose(taken[after.number(new)], fresh[after.number(new)] + 2), "nothing to go back to"
+    go_back(second, after, [path, path, path])
+    moved = second.whisper.encoder.conv1.weight - first.whisper.encoder.conv1.weight
+    assert torch.allclose(moved, torch.full_like(moved, 0.25), atol=1e-2), "one of four is as far as it was"
     with pytest.raises(RuntimeError, match="size"):
         take_up(Network(Size(128, 2, 2, 2), after, 5), after, path)
 
@@ -138,7 +141,7 @@ def test_the_last_course_can_be_taken_from_a_checkpoint(
     trained: tuple[Path, Path, str], tmp_path: Path
 ) -> None:
     work, out, _ = trained
-    begin = work / "begin-smallest-1-3.pt"
+    begin = work / "begin-smallest-1-4.pt"
     arguments = [
         "--profile",
         "smallest",
@@ -164,7 +167,7 @@ def test_wrong_number_of_phases_is_told(tmp_path: Path) -> None:
         training.main, ["--profile", "smallest", "--steps", "1,2", "--work", str(tmp_path)]
     )
     assert result.exit_code == 2
-    assert "4 phases" in result.output
+    assert "5 phases" in result.output
 
 
 def test_a_mean_lies_between(tmp_path: Path) -> None:

@@ -366,19 +366,22 @@ def _size(dims: Mapping[str, int]) -> list[int]:
 
 
 @torch.no_grad()
-def go_halfway_back(network: Network, vocabulary: Vocabulary, path: Path) -> None:
-    """Make a network the mean of itself and of the exported checkpoint that its course began from.
+def go_back(network: Network, vocabulary: Vocabulary, paths: Sequence[Path]) -> None:
+    """Make a network the mean of itself and of exported checkpoints: what its course began from, and kin of that.
 
-    Both lie in one valley, and between them less is learned by heart (Wortsman et al. 2022, "Robust fine-tuning of
+    All lie in one valley, and between them less is learned by heart (Wortsman et al. 2022, "Robust fine-tuning of
     zero-shot models").
 
     Raises:
         RuntimeError: as ``take_up``.
     """
-    there = {name: weight.clone() for name, weight in network.whisper.state_dict().items()}
-    take_up(network, vocabulary, path)
+    sums = {name: weight.float().clone() for name, weight in network.whisper.state_dict().items()}
+    for path in paths:
+        take_up(network, vocabulary, path)
+        for name, weight in network.whisper.state_dict().items():
+            sums[name] += weight
     for name, weight in network.whisper.state_dict().items():
-        weight.lerp_(there[name], 0.5)
+        weight.copy_(sums[name] / (len(paths) + 1))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tools.checkpoint import speech
-from tools.checkpoint.network import Network, Size, export, go_halfway_back, mean_of, spoken_by, take_up
+from tools.checkpoint.network import Network, Size, export, go_back, mean_of, spoken_by, take_up
 from tools.checkpoint.windows import TEXT_CONTEXT, Batch, Phase, Speech, Windows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,8 @@ class Course:
         noises: which draw of noises and music lies beneath.
         drawn: the share of utterances by voices and accents drawn at random.
         size: of the network; one that is deeper than the course before left it grows.
-        joins: it begins from the mean of where so many courses before it ended.
+        joins: it begins from the mean of what so many courses before it came to.
+        earlier: what it comes to is the mean of where it began and ended, and where so many courses before it ended.
     """
 
     shards: range
@@ -51,6 +52,7 @@ class Course:
     drawn: float = 0.0
     size: Size = SMALL
     joins: int = 1
+    earlier: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ PROFILES = {
                 noises=3,
                 drawn=0.2,
                 size=DEEPER,
+                earlier=1,
             ),
         ),
     ),
@@ -124,6 +127,7 @@ PROFILES = {
         (
             Course(range(2), (Phase(600, 4, 48, 0.0, 3), Phase(3000, 2, 200, 0.5, 2)), size=_SMALLEST),
             Course(range(2, 3), (Phase(600, 4, 48, 0.0, 2),), 1e-3, size=_SMALLEST),
+            Course(range(2, 3), (Phase(600, 4, 48, 0.0, 2),), 1e-3, size=_SMALLEST, earlier=1),
             Course(
                 range(2, 3),
                 (Phase(600, 4, 48, 0.0, 2),),
@@ -292,11 +296,12 @@ def main(
     torch.set_num_threads(cores)
     last = len(profile.courses) - 1
     ends: list[Path] = []
+    results: list[Path] = []
     for number in range(last if begin else 0, last + 1):
         course, label = profile.courses[number], f"{name}-{seed}-{number + 1}"
-        if ends:
+        if results:
             begin = work / f"begin-{label}.pt"
-            mean_of(ends[-course.joins :], begin)
+            mean_of(results[-course.joins :], begin)
         windows = prepare(profile, number, work, seed, cores, spoken_by(begin) if begin else ())
         trainer = Trainer(windows, course, seed, device)
         if begin:
@@ -305,12 +310,14 @@ def main(
         if go_on and state.is_file():
             trainer.restore(state)
             click.echo(f"course {number + 1}: going on from step {trainer.step} of {len(windows)}")
-        ends.append(work / f"course-{label}.pt")
+        ends.append(work / f"end-{label}.pt")
         train(trainer, profile.loaders, state, ends[-1])
-        if begin:
-            go_halfway_back(trainer.network, windows.speech.vocabulary, begin)
         export(trainer.network, windows.speech.vocabulary, ends[-1])
-    shutil.copyfile(ends[-1], out)
+        if begin:
+            go_back(trainer.network, windows.speech.vocabulary, [begin, *ends[-1 - course.earlier : -1]])
+        results.append(work / f"course-{label}.pt")
+        export(trainer.network, windows.speech.vocabulary, results[-1])
+    shutil.copyfile(results[-1], out)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
