@@ -63,14 +63,19 @@ def test_packed_keys_come_back():
 
 
 @pytest.mark.parametrize("at", [0, 1, 30])
-def test_a_hypothesis_recalls_its_past_and_its_newest_token(at):
-    qkv, cache = normal(6, 3, 2, 64) * 0.4, normal(2, 6, 2, 32, 64)
-    past = cache.clone()
-    past[:, :, :, at] = qkv[:, 1:].transpose(0, 1)
-    chances = (qkv[:, 0, :, None] @ past[0, :, :, : at + 1].transpose(-1, -2)).softmax(-1)
-    recalled = kernels.recall(qkv, cache, at)
-    assert torch.allclose(recalled, (chances @ past[1, :, :, : at + 1])[:, :, 0], atol=1e-5)
-    assert torch.equal(cache, past)
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_hypothesis_recalls_its_past_from_where_it_stands_and_its_newest_token(kind, at):
+    qkv, cache = (normal(6, 3, 2, 64) * 0.4).to(kind), normal(2, 6, 2, 32, 64).to(kind)
+    whose = torch.randint(6, (6, 32), generator=torch.Generator().manual_seed(at), dtype=torch.int32)
+    whose[:, at] = torch.arange(6)
+    wanted = cache.clone()
+    wanted[:, :, :, at] = qkv[:, 1:].transpose(0, 1)
+    heads, tokens = torch.arange(2)[:, None], torch.arange(at + 1)
+    past = torch.stack([wanted[:, row.long(), heads, tokens] for row in whose[:, None, : at + 1]], 1).float()
+    chances = (qkv[:, 0, :, None].float() @ past[0].transpose(-1, -2)).softmax(-1)
+    recalled = kernels.recall(qkv, cache, whose, at)
+    assert torch.allclose(recalled, (chances @ past[1])[:, :, 0], atol=1e-5)
+    assert torch.equal(cache, wanted)
 
 
 ANEW = """
@@ -98,7 +103,8 @@ draw = torch.Generator().manual_seed(0)
 query, keys = torch.randn(2, 5, 3, 64, generator=draw), torch.randn(2, 3, 1500, 64, generator=draw)
 cache, qkv = torch.randn(2, 6, 3, 96, 64, generator=draw), torch.randn(6, 3, 3, 64, generator=draw)
 print(kernels.listen(query, kernels.packed(keys * 0.3), keys.half()).double().sum().item())
-print(kernels.recall(qkv * 0.3, cache, 60).double().sum().item())
+whose = torch.arange(6, dtype=torch.int32)[:, None].repeat(1, 96)
+print(kernels.recall(qkv * 0.3, cache, whose, 60).double().sum().item())
 """
 
 

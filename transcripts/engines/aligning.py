@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
-from transcripts.engines.decoding import ROOM, Decoder, Memory, logsumexp
+from transcripts.engines.decoding import Decoder, Memory, logsumexp
+from transcripts.engines.past import ROOM
 from transcripts.engines.values import MS_A_STATE, TimedWord
 
 MEDIAN_WIDTH = 7

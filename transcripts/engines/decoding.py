@@ -16,14 +16,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
+from transcripts.engines.past import Past
 from transcripts.engines.products import IntegerLinear, Linear, can_halve, can_pair, for_sound
-from transcripts.engines.values import Decoded, Search
+from transcripts.engines.values import NEVER, Decoded, Search
 
 MAX_INITIAL_TIMESTAMP = 50
 """A window's first timestamp is at most this many steps of 20 ms."""
-ROOM = 32
-"""Texts are given room in steps of so many tokens: a processor keeps what it once prepared for products of a shape, so
-few shapes take little memory."""
 FINISHED_SHARE = 0.25
 """From this share of finished windows on, the rest go on in a smaller batch."""
 _LEAST = -80.0
@@ -226,7 +224,10 @@ class Decoder:
 
     def scores(self, states: Tensor) -> Tensor:
         """The logits (..., vocabulary), float32, of states (..., width)."""
-        return self._scored(self.norm(states, self.dtype)).float()
+        return self._logits(states).float()
+
+    def _logits(self, states: Tensor) -> Tensor:
+        return self._scored(self.norm(states, self.dtype))
 
     def _embedded(self, tokens: Tensor, at: int) -> Tensor:
         return F.embedding(tokens, self.embedding).float() + self.positions[at : at + tokens.shape[1]]
@@ -239,38 +240,27 @@ class Decoder:
         """(rows, length, width) -> (rows, heads, length, width of a head)."""
         return states.view(*states.shape[:2], self.heads, -1).transpose(1, 2)
 
-    def step(self, tokens: Tensor, at: int, caches: list[Tensor], memory: Memory) -> Tensor:
+    def step(self, tokens: Tensor, past: Past, memory: Memory) -> Tensor:
         """Read one more token of every hypothesis: its state (hypotheses, width).
 
         Args:
             tokens: (hypotheses,), the hypotheses of a window side by side.
-            at: the position of the token in the text context.
-            caches: for each layer (2, hypotheses, heads, room, width of a head); written at ``at``, finite behind it.
+            past: what they said before, to which the token is added.
             memory: of the windows.
         """
-        states = self._embedded(tokens[:, None], at)
-        for number, (layer, cache) in enumerate(zip(self.layers, caches, strict=True)):
+        past.make_room()
+        states = self._embedded(tokens[:, None], past.at)
+        for number, layer in enumerate(self.layers):
             qkv = layer.qkv(layer.norm(states, self.dtype))
-            own = self._recalled(qkv.view(len(qkv), 3, self.heads, -1), cache, at)
+            own = past.recall(number, qkv.view(len(qkv), 3, self.heads, -1))
             states = states + layer.out(own.flatten(1))[:, None]
             query = layer.cross_query(layer.cross_norm(states, self.dtype))
             # a window's hypotheses are rows of one product with its sound
             heard = memory.attended(number, query.view(len(memory), -1, self.heads, self.width // self.heads))
             states = states + layer.cross_out(heard.reshape(states.shape))
             states = self._thought(layer, states)
+        past.at += 1
         return states[:, 0]
-
-    def _recalled(self, qkv: Tensor, cache: Tensor, at: int) -> Tensor:
-        """What each hypothesis makes of its past: (hypotheses, heads, width of a head); see ``kernels.recall``."""
-        if self.layout == "halved":
-            from transcripts.engines import kernels
-
-            return kernels.recall(qkv, cache, at)
-        query, *keys_and_values = qkv.unbind(1)
-        cache[:, :, :, at] = torch.stack(keys_and_values)
-        products = query[:, :, None] @ cache[0].transpose(-1, -2)
-        products[..., at + 1 :] = _NEVER
-        return _weighted(products, cache[1])[:, :, 0]
 
     # ---- the search ----
 
@@ -291,40 +281,26 @@ class Decoder:
         first = torch.tensor(start.tokens, device=self.device).expand(windows, -1)
         states, _, kept = self.read(first, memory, aligned=False)
         silence = self.scores(states[:, start.sot]).softmax(-1)[:, start.rules.no_speech]
-        caches = [_roomy(layer.repeat_interleave(width, 1)) for layer in kept]
+        past = Past(kept, width, noted=self.layout in ("halved", "paired"))
         hypotheses = _Hypotheses(start.rules, search, windows, self.device, generator)
-        scores = self.scores(states[:, -1]).repeat_interleave(width, 0)
-        at = before
+        scores = self._logits(states[:, -1]).repeat_interleave(width, 0)
         while True:
             hypotheses.extend(scores)
-            if hypotheses.done.all() or at == longest - 1:
+            if hypotheses.done.all() or past.at == longest - 1:
                 break
             rows = hypotheses.compact()
             if rows is not None:
                 each = (rows[:, None] * width + torch.arange(width, device=self.device)).flatten()
                 memory = memory[rows]
-                caches = [cache[:, each] for cache in caches]
-            self._repast(caches, hypotheses, before, at)
-            if at == caches[0].shape[-2]:
-                caches = [_roomy(cache) for cache in caches]
-            scores = self.scores(self.step(hypotheses.last, at, caches, memory))
-            at += 1
+                past.keep(each)
+            if hypotheses.moved is not None:
+                past.follow(hypotheses.moved, hypotheses.common)
+            scores = self._logits(self.step(hypotheses.last, past, memory))
         texts = hypotheses.best()
         return [
             Decoded(tuple(tokens), total / (len(tokens) + 1), float(probability))
             for (tokens, total), probability in zip(texts, silence, strict=True)
         ]
-
-    @staticmethod
-    def _repast(caches: list[Tensor], hypotheses: _Hypotheses, before: int, at: int) -> None:
-        """Give every hypothesis its own past: only what lies behind the beams' common beginning can differ."""
-        moved = hypotheses.moved
-        if moved is None:
-            return
-        common = before + hypotheses.common
-        if common < at:
-            for cache in caches:
-                cache[:, :, :, common:at] = cache[:, moved, :, common:at]
 
 
 class _Norm:
@@ -335,15 +311,6 @@ class _Norm:
 
     def __call__(self, states: Tensor, dtype: torch.dtype) -> Tensor:
         return F.layer_norm(states, self.weight.shape, self.weight, self.bias).to(dtype)
-
-
-def _roomy(past: Tensor) -> Tensor:
-    """The past (..., length, width), and zeros behind it up to the next multiple of ``ROOM``."""
-    return F.pad(past, (0, 0, 0, ROOM - past.shape[-2] % ROOM))
-
-
-def _weighted(products: Tensor, value: Tensor) -> Tensor:
-    return products.softmax(-1) @ value
 
 
 def _laid_out(key: Tensor, value: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
@@ -402,6 +369,8 @@ class Rules:
         special = range(self.eot + 1, self.first_time)
         self.never = torch.tensor(sorted({*tokenizer.non_speech_tokens, *special}), device=device)
         self.never_first = torch.tensor([*tokenizer.encode(" "), self.eot], device=device)
+        self.words = torch.zeros(self.first_time, device=device)
+        self.words[self.never] = NEVER
 
     def apply(self, scores: Tensor, state: _Times, first: bool) -> None:
         """Make what may not follow impossible, in place; ``scores`` (hypotheses, vocabulary) are logits."""
@@ -423,6 +392,31 @@ class Rules:
         due = logsumexp(scores[:, begin:]) > scores[:, :begin].amax(-1)
         for row in due.nonzero()[:, 0].tolist():
             scores[row, :begin] = _NEVER
+
+    def likeliest(self, scores: Tensor, state: _Times, first: bool, count: int) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and tokens (hypotheses, count) of the likeliest that may follow, greatest first.
+
+        ``scores`` (hypotheses, vocabulary) are logits; they may be written over.
+        """
+        if scores.device.type == "cpu":
+            from transcripts.engines.likeliest import likeliest
+
+            bounds = self._bounds(state, first, scores.shape[1])
+            return likeliest(scores, self.words, *bounds, self.first_time, count)
+        scores = scores.float()
+        self.apply(scores, state, first)
+        best, tokens = scores.topk(count)
+        return best - logsumexp(scores, spent=True)[:, None], tokens
+
+    def _bounds(self, state: _Times, first: bool, vocabulary: int) -> tuple[Tensor, Tensor]:
+        """What ``apply`` leaves: from which word on, and the first timestamp and the one after the last."""
+        begin = self.first_time
+        if first:
+            times = torch.tensor([begin, begin + MAX_INITIAL_TIMESTAMP + 1])
+            return torch.full_like(state.latest, begin), times.repeat(len(state.latest), 1)
+        alone = state.timed & ~state.paired
+        since = torch.where(state.timed & state.paired, vocabulary, begin + state.latest + (~alone).long())
+        return alone.long() * self.eot, torch.stack([since, torch.full_like(since, vocabulary)], 1)
 
 
 @dataclass
@@ -483,18 +477,20 @@ class _Hypotheses:
         return self.tokens[:, -1]
 
     def extend(self, scores: Tensor) -> None:
-        """Add a token to every hypothesis; ``scores`` (hypotheses, vocabulary) are logits."""
+        """Add a token to every hypothesis; ``scores`` (hypotheses, vocabulary) are logits, and may be written over."""
         first = self.tokens.shape[1] == 0
-        self.rules.apply(scores, self.times, first)
         if self.search.temperature > 0:
-            self._draw(scores)
-        elif self.width == 1:
-            best, token = scores.max(-1)
-            self._add(token, best - logsumexp(scores, spent=True))
+            self._draw(scores.float(), first)
+            return
+        count = 1 if self.width == 1 else self.width + 1
+        best, tokens = self.rules.likeliest(scores, self.times, first, count)
+        if self.width == 1:
+            self._add(tokens[:, 0], best[:, 0])
         else:
-            self._beams(scores, first)
+            self._beams(best, tokens, first)
 
-    def _draw(self, scores: Tensor) -> None:
+    def _draw(self, scores: Tensor, first: bool) -> None:
+        self.rules.apply(scores, self.times, first)
         chances = (scores / self.search.temperature).softmax(-1)
         token = torch.multinomial(chances.cpu(), 1, generator=self.generator).to(self.device)[:, 0]
         self._add(token, scores.gather(1, token[:, None])[:, 0] - logsumexp(scores, spent=True))
@@ -508,10 +504,9 @@ class _Hypotheses:
         self.times.follow(None, token, self.rules.first_time)
         self.done = self.ended.view(-1, self.width).all(-1)
 
-    def _beams(self, scores: Tensor, first: bool) -> None:
+    def _beams(self, best: Tensor, tokens: Tensor, first: bool) -> None:
         width = self.width
-        best, tokens = scores.topk(width + 1)
-        best = best - logsumexp(scores, spent=True)[:, None] + self.totals.view(-1, 1)
+        best = best + self.totals.view(-1, 1)
         windows = len(self.totals)
         if first:  # all hypotheses of a window are still the same
             best.view(windows, width, -1)[:, 1:] = _NEVER

@@ -77,20 +77,21 @@ def listen(query: Tensor, panels: Tensor, values: Tensor) -> Tensor:
     return found
 
 
-def recall(qkv: Tensor, cache: Tensor, at: int) -> Tensor:
+def recall(qkv: Tensor, cache: Tensor, whose: Tensor, at: int) -> Tensor:
     """What each hypothesis makes of its own past, to which its newest key and value are added.
 
     Args:
-        qkv: (hypotheses, 3, heads, width) float32: query (scaled), key and value of the token at ``at``.
-        cache: (2, hypotheses, heads, room, width) float32, written at ``at``.
+        qkv: (hypotheses, 3, heads, width), float32 or bfloat16: query (scaled), key and value of the token at ``at``.
+        cache: (2, hypotheses, heads, room, width) of the same dtype, written at ``at``.
+        whose: (hypotheses, room) int32, the row of ``cache`` in which each token of a hypothesis stands.
         at: how many tokens there were before.
 
     Returns:
         (hypotheses, heads, width) float32.
     """
-    found = torch.empty_like(qkv[:, 0], memory_format=torch.contiguous_format)
+    found = torch.empty(len(qkv), *qkv.shape[2:])
     with on_threads():
-        _recall(qkv.contiguous().numpy(), cache.numpy(), at, found.numpy())
+        _recall(as_numbers(qkv), as_numbers(cache), whose.numpy(), at, found.numpy())
     return found
 
 
@@ -127,8 +128,13 @@ def on_threads() -> Iterator[None]:
         yield
 
 
+def as_numbers(numbers: Tensor) -> Any:
+    """The same memory as numpy's float32, or as the bits of bfloat16."""
+    return _bits(numbers) if numbers.dtype == torch.bfloat16 else numbers.contiguous().numpy()
+
+
 def _bits(halves: Tensor) -> Any:
-    """The same memory as numpy's unsigned integers: numba does not know half precision."""
+    """The same memory as numpy's unsigned integers: numba knows neither half precision nor bfloat16."""
     return halves.contiguous().view(torch.int16).numpy().view(np.uint16)
 
 
@@ -226,6 +232,88 @@ def _float_of_bits(_: Any, _bits: Any) -> tuple[Any, Callable[..., Any]]:
 _as_float: Any = intrinsic(_float_of_bits)
 
 
+def _float_of_number(_: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
+    """A float32 as it is; of 16 bits, the float32 whose upper half they are, which is what bfloat16 means."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        if number == types.float32:
+            return given[0]
+        whole = ir.IntType(32)
+        return builder.bitcast(builder.shl(builder.zext(given[0], whole), ir.Constant(whole, 16)), _FLOAT)
+
+    return types.float32(number), generate
+
+
+as_float: Any = intrinsic(_float_of_number)
+
+_LANES = 16
+_WIDE, _LANE = ir.VectorType(_FLOAT, _LANES), ir.IntType(32)
+
+
+def _numbers_at(builder: Any, address: Any, index: Any, kind: Any) -> Any:
+    """``_LANES`` numbers that lie ``index`` numbers behind an address, as float32; see ``_float_of_number``."""
+    narrow = kind != types.float32
+    read = ir.VectorType(ir.IntType(16), _LANES) if narrow else _WIDE
+    place = builder.add(address, builder.mul(index, ir.Constant(ir.IntType(64), 2 if narrow else 4)))
+    found = builder.load(builder.inttoptr(place, read.as_pointer()))
+    found.align = 2 if narrow else 4
+    if not narrow:
+        return found
+    whole = ir.VectorType(_LANE, _LANES)
+    return builder.bitcast(builder.shl(builder.zext(found, whole), ir.Constant(whole, [16] * _LANES)), _WIDE)
+
+
+def _products_summed(
+    _: Any, _query: Any, _other: Any, _count: Any, kind: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """The sum of products of float32 with ``count`` numbers like ``kind``, a multiple of ``_LANES``, by address."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        query, other, count, _ = given
+        total = _held(builder, _WIDE)
+        builder.store(ir.Constant(_WIDE, [0.0] * _LANES), total)
+        with cgutils.for_range(builder, builder.sdiv(count, ir.Constant(count.type, _LANES))) as loop:
+            index = builder.mul(loop.index, ir.Constant(count.type, _LANES))
+            one = _numbers_at(builder, query, index, types.float32)
+            product = builder.fmul(one, _numbers_at(builder, other, index, kind), flags=("contract",))
+            builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
+        found = builder.load(total)
+        for half in (8, 4, 2, 1):
+            lanes = ir.Constant(
+                ir.VectorType(_LANE, _LANES), [(lane + half) % _LANES for lane in range(_LANES)]
+            )
+            found = builder.fadd(found, builder.shuffle_vector(found, found, lanes))
+        return builder.extract_element(found, ir.Constant(_LANE, 0))
+
+    return types.float32(types.int64, types.int64, types.int64, kind), generate
+
+
+def _share_added(
+    _: Any, _sums: Any, _share: Any, _other: Any, _count: Any, kind: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """Add a share of ``count`` numbers like ``kind`` to as many float32, by address."""
+
+    def generate(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        sums, share, other, count, _ = given
+        first = builder.insert_element(ir.Constant(_WIDE, ir.Undefined), share, ir.Constant(_LANE, 0))
+        lanes = ir.Constant(ir.VectorType(_LANE, _LANES), [0] * _LANES)
+        shares = builder.shuffle_vector(first, first, lanes)
+        with cgutils.for_range(builder, builder.sdiv(count, ir.Constant(count.type, _LANES))) as loop:
+            index = builder.mul(loop.index, ir.Constant(count.type, _LANES))
+            product = builder.fmul(shares, _numbers_at(builder, other, index, kind), flags=("contract",))
+            so_far = _numbers_at(builder, sums, index, types.float32)
+            place = builder.add(sums, builder.mul(index, ir.Constant(count.type, 4)))
+            found = builder.fadd(so_far, product, flags=("contract",))
+            builder.store(found, builder.inttoptr(place, _WIDE.as_pointer())).align = 4
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.float32, types.int64, types.int64, kind), generate
+
+
+_dot: Any = intrinsic(_products_summed)
+_add: Any = intrinsic(_share_added)
+
+
 # ---- in numba's ----
 
 
@@ -266,7 +354,7 @@ def _tiles(
 
 
 @njit(inline="always")
-def _exp(value: Any) -> Any:
+def exponential(value: Any) -> Any:
     """The exponential of a number that is not above zero, to a part in a million; numba's own is no vector's."""
     scaled = max(value * np.float32(1.4426950408889634), np.float32(-126))
     below = np.floor(scaled)
@@ -282,25 +370,13 @@ def _exp(value: Any) -> Any:
 
 
 @njit(inline="always")
-def _dot(one: Any, other: Any, count: int) -> Any:
-    """The sum of products of a multiple of four numbers, in an order of its own."""
-    first = second = third = fourth = _ZERO
-    for index in range(0, count, 4):
-        first += one[index] * other[index]
-        second += one[index + 1] * other[index + 1]
-        third += one[index + 2] * other[index + 2]
-        fourth += one[index + 3] * other[index + 3]
-    return (first + second) + (third + fourth)
-
-
-@njit(inline="always")
 def _softmax(line: Any, count: int) -> None:
     """Of the first ``count`` numbers of a line, in place."""
     top = line[0]
     for index in range(count):
         top = max(top, line[index])
     for index in range(count):
-        line[index] = _exp(line[index] - top)
+        line[index] = exponential(line[index] - top)
     first = second = third = fourth = _ZERO
     for index in range(0, count - 3, 4):
         first += line[index]
@@ -348,22 +424,26 @@ def _listen(query: Any, panels: Any, values: Any, found: Any) -> None:
 
 
 @compiled
-def _recall(qkv: Any, cache: Any, at: int, found: Any) -> None:
+def _recall(qkv: Any, cache: Any, whose: Any, at: int, found: Any) -> None:
     rows, _, heads, width = qkv.shape
+    count = np.int64(width)
     for job in prange(rows * heads):
         row, head = job // heads, job % heads
-        query, keys, values = qkv[row, 0, head], cache[0, row, head], cache[1, row, head]
-        keys[at], values[at] = qkv[row, 1, head], qkv[row, 2, head]
-        scores = np.empty(at + 1, np.float32)
+        for place in range(width):
+            cache[0, row, head, at, place] = qkv[row, 1, head, place]
+            cache[1, row, head, at, place] = qkv[row, 2, head, place]
+        scores, own, kind = np.empty(at + 1, np.float32), found[row, head], qkv[0, 0, 0, 0]
+        of_own = np.int64(own.ctypes.data)
+        own[:] = _ZERO
+        _add(of_own, _ONE, np.int64(qkv[row, 0, head].ctypes.data), count, kind)  # the query in float32
         for token in range(at + 1):
-            scores[token] = _dot(query, keys[token], width)
+            key = np.int64(cache[0, whose[row, token], head, token].ctypes.data)
+            scores[token] = _dot(of_own, key, count, kind)
         _softmax(scores, at + 1)
-        own = found[row, head]
         own[:] = _ZERO
         for token in range(at + 1):
-            share, value = scores[token], values[token]
-            for place in range(width):
-                own[place] += share * value[place]
+            value = np.int64(cache[1, whose[row, token], head, token].ctypes.data)
+            _add(of_own, scores[token], value, count, kind)
 
 
 @compiled

@@ -8,6 +8,10 @@ MS_A_STATE = 20
 """How long each of the encoder's states lasts."""
 
 
+NEVER = -1e30
+"""The score of what may not follow, where compilers are told that nothing is infinite."""
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """How to look for a text.

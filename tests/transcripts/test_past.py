@@ -1,0 +1,48 @@
+"""Hypotheses that go on from each other's past, end, and need more room: looked up or copied, it is the same."""
+
+import random
+
+import pytest
+import torch
+
+from transcripts.engines.past import ROOM, Past
+
+HEADS, WIDTH, BEFORE, BEAMS, WINDOWS = 2, 16, 3, 3, 4
+
+
+def normal(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def recalled(qkv: torch.Tensor, said: list[torch.Tensor]) -> torch.Tensor:
+    """By general products; ``said`` are each hypothesis' keys and values (2, heads, tokens, width)."""
+    queries = qkv[:, 0, :, None]
+    each = [
+        (query @ own[0].transpose(-1, -2)).softmax(-1) @ own[1]
+        for query, own in zip(queries, said, strict=True)
+    ]
+    return torch.stack(each)[:, :, 0]
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_each_hypothesis_recalls_what_it_said_itself(noted):
+    draw = random.Random(1)
+    kept = normal(2, WINDOWS, HEADS, BEFORE, WIDTH, seed=0)
+    past = Past([kept], BEAMS, noted=noted)
+    said = [kept[:, row // BEAMS] for row in range(WINDOWS * BEAMS)]
+    for step in range(ROOM + 5):
+        qkv = normal(len(said), 3, HEADS, WIDTH, seed=1 + step)
+        if step == 0:  # a window's hypotheses have their first token in common
+            qkv = qkv[::BEAMS].repeat_interleave(BEAMS, 0)
+        said = [torch.cat([own, new[1:, :, None]], 2) for own, new in zip(said, qkv, strict=True)]
+        past.make_room()
+        assert torch.allclose(past.recall(0, qkv), recalled(qkv, said), atol=1e-5)
+        past.at += 1
+        if step in (9, ROOM):  # a window is finished
+            stay = [row for row in range(len(said)) if row // BEAMS != 1]
+            past.keep(torch.tensor(stay))
+            said = [said[row] for row in stay]
+        if step % 2:
+            rows = [row - row % BEAMS + draw.randrange(BEAMS) for row in range(len(said))]
+            past.follow(torch.tensor(rows), 1)
+            said = [said[row] for row in rows]
