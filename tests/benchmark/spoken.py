@@ -40,12 +40,12 @@ def missing() -> str | None:
     return f"sudo apt-get install {' '.join(packages)}" if packages else None
 
 
-def dialogue(seconds: int) -> Spoken:
-    """About so many seconds of dialogues in one file, every two minutes by other voices."""
-    path = SOUNDS / f"dialogue-{seconds}.flac"
+def dialogue(seconds: int, number: int = 0) -> Spoken:
+    """About so many seconds of dialogues in one file, every two minutes by other voices; others for each number."""
+    path = SOUNDS / (f"dialogue-{seconds}-{number}.flac" if number else f"dialogue-{seconds}.flac")
     told = path.with_suffix(".json")
     if not told.is_file():
-        draw = random.Random(SEED + seconds)
+        draw = random.Random(SEED + seconds + 100_000 * number)
         parts = max(1, round(seconds / DIALOGUE_S))
         length = seconds / parts
         whole = _joined(evaluation.dialogues(draw, parts, (length, length)))
