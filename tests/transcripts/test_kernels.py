@@ -62,22 +62,6 @@ def test_packed_keys_come_back():
     assert torch.equal(kernels.unpacked(kernels.packed(keys), 37), keys.half().float())
 
 
-@pytest.mark.parametrize("at", [0, 1, 30])
-@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
-def test_a_hypothesis_recalls_its_past_from_where_it_stands_and_its_newest_token(kind, at):
-    qkv, cache = (normal(6, 3, 2, 64) * 0.4).to(kind), normal(2, 6, 2, 32, 64).to(kind)
-    whose = torch.randint(6, (6, 32), generator=torch.Generator().manual_seed(at), dtype=torch.int32)
-    whose[:, at] = torch.arange(6)
-    wanted = cache.clone()
-    wanted[:, :, :, at] = qkv[:, 1:].transpose(0, 1)
-    heads, tokens = torch.arange(2)[:, None], torch.arange(at + 1)
-    past = torch.stack([wanted[:, row.long(), heads, tokens] for row in whose[:, None, : at + 1]], 1).float()
-    chances = (qkv[:, 0, :, None].float() @ past[0].transpose(-1, -2)).softmax(-1)
-    recalled = kernels.recall(qkv, cache, whose, at)
-    assert torch.allclose(recalled, (chances @ past[1])[:, :, 0], atol=1e-5)
-    assert torch.equal(cache, wanted)
-
-
 ANEW = """
 import torch
 from transcripts.engines import kernels
@@ -98,13 +82,18 @@ def test_torch_keeps_its_threads_where_numba_starts_its_own():
 HEARD = """
 import torch
 from transcripts.engines import kernels
+from transcripts.engines.likeliest import likeliest
+from transcripts.engines.recalling import recall
 
 draw = torch.Generator().manual_seed(0)
 query, keys = torch.randn(2, 5, 3, 64, generator=draw), torch.randn(2, 3, 1500, 64, generator=draw)
 cache, qkv = torch.randn(2, 6, 3, 96, 64, generator=draw), torch.randn(6, 3, 3, 64, generator=draw)
+scores = torch.randn(3, 1100, generator=draw) * 3
+never, since, times = torch.zeros(1000), torch.zeros(3, dtype=int), torch.tensor([[1000, 1100]] * 3)
 print(kernels.listen(query, kernels.packed(keys * 0.3), keys.half()).double().sum().item())
 whose = torch.arange(6, dtype=torch.int32)[:, None].repeat(1, 96)
-print(kernels.recall(qkv * 0.3, cache, whose, 60).double().sum().item())
+print(recall(qkv * 0.3, cache, whose, 60).double().sum().item())
+print(likeliest(scores, never, since, times, 1000, 6)[0].double().sum().item())
 """
 
 

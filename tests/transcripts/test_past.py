@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from transcripts.engines.past import ROOM, Past
+from transcripts.engines.recalling import recall
 
 HEADS, WIDTH, BEFORE, BEAMS, WINDOWS = 2, 16, 3, 3, 4
 
@@ -46,3 +47,19 @@ def test_each_hypothesis_recalls_what_it_said_itself(noted):
             rows = [row - row % BEAMS + draw.randrange(BEAMS) for row in range(len(said))]
             past.follow(torch.tensor(rows), 1)
             said = [said[row] for row in rows]
+
+
+@pytest.mark.parametrize("at", [0, 1, 30])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_hypothesis_recalls_its_past_from_where_it_stands_and_its_newest_token(kind, at):
+    qkv, cache = (normal(6, 3, 2, 64, seed=1) * 0.4).to(kind), normal(2, 6, 2, 32, 64, seed=2).to(kind)
+    whose = torch.randint(6, (6, 32), generator=torch.Generator().manual_seed(at), dtype=torch.int32)
+    whose[:, at] = torch.arange(6)
+    wanted = cache.clone()
+    wanted[:, :, :, at] = qkv[:, 1:].transpose(0, 1)
+    heads, tokens = torch.arange(2)[:, None], torch.arange(at + 1)
+    past = torch.stack([wanted[:, row.long(), heads, tokens] for row in whose[:, None, : at + 1]], 1).float()
+    chances = (qkv[:, 0, :, None].float() @ past[0].transpose(-1, -2)).softmax(-1)
+    recalled = recall(qkv, cache, whose, at)
+    assert torch.allclose(recalled, (chances @ past[1])[:, :, 0], atol=1e-5)
+    assert torch.equal(cache, wanted)

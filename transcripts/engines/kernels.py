@@ -10,12 +10,9 @@ array in registers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Lock
+from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
@@ -24,6 +21,8 @@ from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
+
+from transcripts.engines.compiling import bits, compiled, on_threads, softmax
 
 PANEL = 16
 """So many keys lie side by side: two vectors of eight."""
@@ -35,12 +34,7 @@ meanwhile."""
 _AHEAD = 4
 """So many panels ahead keys are sent for: memory answers late."""
 _FLOAT, _HALF, _VECTOR = ir.FloatType(), ir.HalfType(), 8
-_ONE = np.float32(1)
 _ZERO = np.float32(0)
-
-_config: Any = numba.config
-
-_alone = Lock()  # numba's simplest threading layer, macOS's, allows one caller at a time
 
 
 def fits(width: int) -> bool:
@@ -73,25 +67,7 @@ def listen(query: Tensor, panels: Tensor, values: Tensor) -> Tensor:
     """
     found = torch.empty_like(query, memory_format=torch.contiguous_format)
     with on_threads():
-        _listen(query.contiguous().numpy(), _bits(panels), _bits(values), found.numpy())
-    return found
-
-
-def recall(qkv: Tensor, cache: Tensor, whose: Tensor, at: int) -> Tensor:
-    """What each hypothesis makes of its own past, to which its newest key and value are added.
-
-    Args:
-        qkv: (hypotheses, 3, heads, width), float32 or bfloat16: query (scaled), key and value of the token at ``at``.
-        cache: (2, hypotheses, heads, room, width) of the same dtype, written at ``at``.
-        whose: (hypotheses, room) int32, the row of ``cache`` in which each token of a hypothesis stands.
-        at: how many tokens there were before.
-
-    Returns:
-        (hypotheses, heads, width) float32.
-    """
-    found = torch.empty(len(qkv), *qkv.shape[2:])
-    with on_threads():
-        _recall(as_numbers(qkv), as_numbers(cache), whose.numpy(), at, found.numpy())
+        _listen(query.contiguous().numpy(), bits(panels), bits(values), found.numpy())
     return found
 
 
@@ -108,34 +84,6 @@ def whole(states: Tensor) -> tuple[Tensor, Tensor]:
         inputs = rows.shape[-1]
         _whole(rows.view(-1, inputs).numpy(), found.view(-1, inputs).numpy(), greatest.view(-1).numpy())
     return found, greatest
-
-
-@contextmanager
-def threads_kept() -> Iterator[None]:
-    """Leave torch as many threads as it has: numba sets them anew when it starts its own."""
-    threads = torch.get_num_threads()
-    yield
-    if torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
-
-
-@contextmanager
-def on_threads() -> Iterator[None]:
-    """Run a kernel alone, on as many threads as torch has."""
-    with _alone:
-        with threads_kept():
-            numba.set_num_threads(min(torch.get_num_threads(), _config.NUMBA_NUM_THREADS))
-        yield
-
-
-def as_numbers(numbers: Tensor) -> Any:
-    """The same memory as numpy's float32, or as the bits of bfloat16."""
-    return _bits(numbers) if numbers.dtype == torch.bfloat16 else numbers.contiguous().numpy()
-
-
-def _bits(halves: Tensor) -> Any:
-    """The same memory as numpy's unsigned integers: numba knows neither half precision nor bfloat16."""
-    return halves.contiguous().view(torch.int16).numpy().view(np.uint16)
 
 
 # ---- in LLVM's language ----
@@ -220,118 +168,7 @@ def _tile(rows: int) -> Any:
 _tile_1, _tile_2, _tile_3, _tile_4, _tile_5, _tile_6 = (_tile(rows) for rows in range(1, ROWS + 1))
 
 
-def _float_of_bits(_: Any, _bits: Any) -> tuple[Any, Callable[..., Any]]:
-    """The float32 that has these bits."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        return builder.bitcast(given[0], _FLOAT)
-
-    return types.float32(types.int32), generate
-
-
-_as_float: Any = intrinsic(_float_of_bits)
-
-
-def _float_of_number(_: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
-    """A float32 as it is; of 16 bits, the float32 whose upper half they are, which is what bfloat16 means."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        if number == types.float32:
-            return given[0]
-        whole = ir.IntType(32)
-        return builder.bitcast(builder.shl(builder.zext(given[0], whole), ir.Constant(whole, 16)), _FLOAT)
-
-    return types.float32(number), generate
-
-
-as_float: Any = intrinsic(_float_of_number)
-
-_LANES = 16
-_WIDE, _LANE = ir.VectorType(_FLOAT, _LANES), ir.IntType(32)
-
-
-def _numbers_at(builder: Any, address: Any, index: Any, kind: Any) -> Any:
-    """``_LANES`` numbers that lie ``index`` numbers behind an address, as float32; see ``_float_of_number``."""
-    narrow = kind != types.float32
-    read = ir.VectorType(ir.IntType(16), _LANES) if narrow else _WIDE
-    place = builder.add(address, builder.mul(index, ir.Constant(ir.IntType(64), 2 if narrow else 4)))
-    found = builder.load(builder.inttoptr(place, read.as_pointer()))
-    found.align = 2 if narrow else 4
-    if not narrow:
-        return found
-    whole = ir.VectorType(_LANE, _LANES)
-    return builder.bitcast(builder.shl(builder.zext(found, whole), ir.Constant(whole, [16] * _LANES)), _WIDE)
-
-
-def _products_summed(
-    _: Any, _query: Any, _other: Any, _count: Any, kind: Any
-) -> tuple[Any, Callable[..., Any]]:
-    """The sum of products of float32 with ``count`` numbers like ``kind``, a multiple of ``_LANES``, by address."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        query, other, count, _ = given
-        total = _held(builder, _WIDE)
-        builder.store(ir.Constant(_WIDE, [0.0] * _LANES), total)
-        with cgutils.for_range(builder, builder.sdiv(count, ir.Constant(count.type, _LANES))) as loop:
-            index = builder.mul(loop.index, ir.Constant(count.type, _LANES))
-            one = _numbers_at(builder, query, index, types.float32)
-            product = builder.fmul(one, _numbers_at(builder, other, index, kind), flags=("contract",))
-            builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
-        found = builder.load(total)
-        for half in (8, 4, 2, 1):
-            lanes = ir.Constant(
-                ir.VectorType(_LANE, _LANES), [(lane + half) % _LANES for lane in range(_LANES)]
-            )
-            found = builder.fadd(found, builder.shuffle_vector(found, found, lanes))
-        return builder.extract_element(found, ir.Constant(_LANE, 0))
-
-    return types.float32(types.int64, types.int64, types.int64, kind), generate
-
-
-def _share_added(
-    _: Any, _sums: Any, _share: Any, _other: Any, _count: Any, kind: Any
-) -> tuple[Any, Callable[..., Any]]:
-    """Add a share of ``count`` numbers like ``kind`` to as many float32, by address."""
-
-    def generate(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        sums, share, other, count, _ = given
-        first = builder.insert_element(ir.Constant(_WIDE, ir.Undefined), share, ir.Constant(_LANE, 0))
-        lanes = ir.Constant(ir.VectorType(_LANE, _LANES), [0] * _LANES)
-        shares = builder.shuffle_vector(first, first, lanes)
-        with cgutils.for_range(builder, builder.sdiv(count, ir.Constant(count.type, _LANES))) as loop:
-            index = builder.mul(loop.index, ir.Constant(count.type, _LANES))
-            product = builder.fmul(shares, _numbers_at(builder, other, index, kind), flags=("contract",))
-            so_far = _numbers_at(builder, sums, index, types.float32)
-            place = builder.add(sums, builder.mul(index, ir.Constant(count.type, 4)))
-            found = builder.fadd(so_far, product, flags=("contract",))
-            builder.store(found, builder.inttoptr(place, _WIDE.as_pointer())).align = 4
-        return context.get_dummy_value()
-
-    return types.none(types.int64, types.float32, types.int64, types.int64, kind), generate
-
-
-_dot: Any = intrinsic(_products_summed)
-_add: Any = intrinsic(_share_added)
-
-
 # ---- in numba's ----
-
-
-def compiled(function: Callable[..., None]) -> Any:
-    """The function on all threads, kept between runs.
-
-    Sums keep their order: code that was just compiled and code from disk are optimised differently, and must find the
-    same to the last digit.
-    """
-    options: dict[str, Any] = {
-        "parallel": True,
-        "fastmath": {"nnan", "ninf", "nsz", "contract"},
-        "nogil": True,
-    }
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder to keep it in can be written
-        return njit(**options)(function)
 
 
 @njit(inline="always")
@@ -351,43 +188,6 @@ def _tiles(
         _tile_5(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
     else:
         _tile_6(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
-
-
-@njit(inline="always")
-def exponential(value: Any) -> Any:
-    """The exponential of a number that is not above zero, to a part in a million; numba's own is no vector's."""
-    scaled = max(value * np.float32(1.4426950408889634), np.float32(-126))
-    below = np.floor(scaled)
-    part = scaled - below
-    # the polynomial of degree 5 that is nearest to 2 ** part from 0 to 1
-    power = np.float32(1.8775767e-3)
-    power = power * part + np.float32(8.9893397e-3)
-    power = power * part + np.float32(5.5826318e-2)
-    power = power * part + np.float32(2.4015361e-1)
-    power = power * part + np.float32(6.9315308e-1)
-    power = power * part + np.float32(9.9999994e-1)
-    return power * _as_float((np.int32(below) + np.int32(127)) << np.int32(23))
-
-
-@njit(inline="always")
-def _softmax(line: Any, count: int) -> None:
-    """Of the first ``count`` numbers of a line, in place."""
-    top = line[0]
-    for index in range(count):
-        top = max(top, line[index])
-    for index in range(count):
-        line[index] = exponential(line[index] - top)
-    first = second = third = fourth = _ZERO
-    for index in range(0, count - 3, 4):
-        first += line[index]
-        second += line[index + 1]
-        third += line[index + 2]
-        fourth += line[index + 3]
-    for index in range(count - count % 4, count):
-        first += line[index]
-    share = _ONE / ((first + second) + (third + fourth))
-    for index in range(count):
-        line[index] *= share
 
 
 @compiled
@@ -411,7 +211,7 @@ def _listen(query: Any, panels: Any, values: Any, found: Any) -> None:
                 of_scores + panel * PANEL * 4, line, np.int64(_AHEAD * width * PANEL * 2),
             )  # fmt: skip
         for row in range(some):
-            _softmax(scores[row], states)
+            softmax(scores[row], states)
             found[window, first + row, head] = _ZERO
         for state in range(0, states, _CHUNK):
             several = np.int64(min(_CHUNK, states - state))
@@ -421,29 +221,6 @@ def _listen(query: Any, panels: Any, values: Any, found: Any) -> None:
                     several, of_found + place * 4, apart, np.int64(_CHUNK * width * 2),
                 )  # fmt: skip
         scores[0, 0] = _ZERO  # so long it is kept: numba lets go of an array after its last use by name
-
-
-@compiled
-def _recall(qkv: Any, cache: Any, whose: Any, at: int, found: Any) -> None:
-    rows, _, heads, width = qkv.shape
-    count = np.int64(width)
-    for job in prange(rows * heads):
-        row, head = job // heads, job % heads
-        for place in range(width):
-            cache[0, row, head, at, place] = qkv[row, 1, head, place]
-            cache[1, row, head, at, place] = qkv[row, 2, head, place]
-        scores, own, kind = np.empty(at + 1, np.float32), found[row, head], qkv[0, 0, 0, 0]
-        of_own = np.int64(own.ctypes.data)
-        own[:] = _ZERO
-        _add(of_own, _ONE, np.int64(qkv[row, 0, head].ctypes.data), count, kind)  # the query in float32
-        for token in range(at + 1):
-            key = np.int64(cache[0, whose[row, token], head, token].ctypes.data)
-            scores[token] = _dot(of_own, key, count, kind)
-        _softmax(scores, at + 1)
-        own[:] = _ZERO
-        for token in range(at + 1):
-            value = np.int64(cache[1, whose[row, token], head, token].ctypes.data)
-            _add(of_own, scores[token], value, count, kind)
 
 
 @compiled

@@ -13,7 +13,7 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
-from transcripts.engines.kernels import as_float, as_numbers, compiled, exponential, on_threads
+from transcripts.engines.compiling import as_float, as_numbers, compiled, exponential, on_threads
 from transcripts.engines.values import NEVER
 
 _BLOCK, _LANES = 64, 16

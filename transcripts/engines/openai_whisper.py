@@ -202,7 +202,7 @@ def _start_numba() -> None:
     import torch
     from whisper.timing import dtw
 
-    from transcripts.engines.kernels import threads_kept
+    from transcripts.engines.compiling import threads_kept
 
     with threads_kept():
         dtw(torch.zeros(2, 2))

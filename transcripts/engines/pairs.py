@@ -22,7 +22,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-from transcripts.engines.kernels import compiled, on_threads
+from transcripts.engines.compiling import compiled, on_threads
 
 LANES = 16
 PANEL = 2 * LANES

@@ -27,7 +27,7 @@ class Past:
         Args:
             kept: keys and values (2, windows, heads, tokens, width of a head) of each layer.
             width: hypotheses of a window, side by side.
-            noted: whether it is looked up by ``kernels.recall``.
+            noted: whether it is looked up by ``recalling.recall``.
         """
         self._layers = [_roomy(layer.repeat_interleave(width, 1)) for layer in kept]
         self.at = self._before = kept[0].shape[-2]
@@ -74,9 +74,9 @@ class Past:
         """
         cache = self._layers[number]
         if self._whose is not None:
-            from transcripts.engines import kernels
+            from transcripts.engines.recalling import recall
 
-            return kernels.recall(qkv, cache, self._whose, self.at).to(qkv.dtype)
+            return recall(qkv, cache, self._whose, self.at).to(qkv.dtype)
         query, *keys_and_values = qkv.unbind(1)
         cache[:, :, :, self.at] = torch.stack(keys_and_values)
         products = query[:, :, None] @ cache[0].transpose(-1, -2)
