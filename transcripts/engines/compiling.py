@@ -133,3 +133,22 @@ def softmax(line: Any, count: int) -> None:
     share = _ONE / ((first + second) + (third + fourth))
     for index in range(count):
         line[index] *= share
+
+
+# ---- what kernels in LLVM's language are written with ----
+
+
+def for_rows(builder: Any, rows: Any, most: int, body: Callable[[int], None]) -> None:
+    """Write ``body`` for each number of rows from one to ``most``, and go to the one that is asked for.
+
+    What is written for a number that is known keeps its sums in registers.
+    """
+    after = builder.append_basic_block("after")
+    choice = builder.switch(rows, after)
+    for count in range(1, most + 1):
+        block = builder.append_basic_block(f"rows.{count}")
+        choice.add_case(ir.Constant(rows.type, count), block)
+        builder.position_at_end(block)
+        body(count)
+        builder.branch(after)
+    builder.position_at_end(after)

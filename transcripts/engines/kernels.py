@@ -17,12 +17,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-from transcripts.engines.compiling import bits, compiled, on_threads, softmax
+from transcripts.engines.compiling import bits, compiled, for_rows, on_threads, softmax
 
 PANEL = 16
 """So many keys lie side by side: two vectors of eight."""
@@ -92,102 +92,94 @@ _held: Any = cgutils.alloca_once
 _known: Any = cgutils.get_or_insert_function
 
 
-def _tile(rows: int) -> Any:
-    """The kernel that adds products to ``rows`` x ``PANEL`` sums.
+def _products_added(
+    _: Any,
+    _rows: Any,
+    _factors: Any,
+    _factors_apart: Any,
+    _line: Any,
+    _lines_apart: Any,
+    _count: Any,
+    _sums: Any,
+    _sums_apart: Any,
+    _ahead: Any,
+) -> tuple[Any, Callable[..., Any]]:
+    """Add products to rows of ``PANEL`` sums.
 
-    Its arguments are addresses and distances, the latter in numbers: of float32 factors (rows, count); of halves
-    (count, ``PANEL``); how many there are; of float32 sums (rows, ``PANEL``). The last tells, in bytes, how far ahead
-    of the halves the next ones are sent for.
+    The arguments are the rows, ``ROWS`` at most, then addresses and distances, the latter in numbers: of float32
+    factors (rows, count); of halves (count, ``PANEL``); how many there are; of float32 sums (rows, ``PANEL``). The last
+    tells, in bytes, how far ahead of the halves the next ones are sent for.
     """
+    return types.none(*[types.int64] * 9), _generate_tiles
+
+
+def _generate_tiles(context: Any, builder: Any, _: Any, given: Any) -> Any:
+    for_rows(builder, given[0], ROWS, lambda rows: _generate_tile(builder, rows, *given[1:]))
+    return context.get_dummy_value()
+
+
+def _generate_tile(
+    builder: Any, rows: int, factors: Any, factors_apart: Any, line: Any, lines_apart: Any, count: Any, sums: Any,
+    sums_apart: Any, ahead: Any,
+) -> None:  # fmt: skip
     wide, halves = ir.VectorType(_FLOAT, _VECTOR), ir.VectorType(_HALF, _VECTOR)
     whole, lanes = ir.IntType(64), ir.VectorType(ir.IntType(32), _VECTOR)
     vectors = range(PANEL // _VECTOR)
 
-    def generate(context: Any, builder: Any, _: Any, given: Any) -> Any:
-        factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead = given
+    def number(value: int) -> Any:
+        return ir.Constant(whole, value)
 
-        def number(value: int) -> Any:
-            return ir.Constant(whole, value)
+    def place(base: Any, index: Any, size: int, kind: Any) -> Any:
+        address = builder.add(base, builder.mul(index, number(size)))
+        return builder.inttoptr(address, kind.as_pointer())
 
-        def place(base: Any, index: Any, size: int, kind: Any) -> Any:
-            address = builder.add(base, builder.mul(index, number(size)))
-            return builder.inttoptr(address, kind.as_pointer())
+    def of_sum(row: int, vector: int) -> Any:
+        first = builder.add(builder.mul(number(row), sums_apart), number(vector * _VECTOR))
+        return place(sums, first, 4, wide)
 
-        def of_sum(row: int, vector: int) -> Any:
-            first = builder.add(builder.mul(number(row), sums_apart), number(vector * _VECTOR))
-            return place(sums, first, 4, wide)
+    def read(pointer: Any, align: int) -> Any:
+        found = builder.load(pointer)
+        found.align = align
+        return found
 
-        def read(pointer: Any, align: int) -> Any:
-            found = builder.load(pointer)
-            found.align = align
-            return found
-
-        byte = ir.IntType(8).as_pointer()
-        short = ir.IntType(32)
-        prefetch = _known(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte, short, short, short]), "llvm.prefetch.p0"
-        )
-        hints = [ir.Constant(short, value) for value in (0, 3, 1)]  # to be read, soon and often, no code
-        held = [[_held(builder, wide) for _ in vectors] for _ in range(rows)]
+    byte = ir.IntType(8).as_pointer()
+    short = ir.IntType(32)
+    prefetch = _known(
+        builder.module, ir.FunctionType(ir.VoidType(), [byte, short, short, short]), "llvm.prefetch.p0"
+    )
+    hints = [ir.Constant(short, value) for value in (0, 3, 1)]  # to be read, soon and often, no code
+    held = [[_held(builder, wide) for _ in vectors] for _ in range(rows)]
+    for row in range(rows):
+        for vector in vectors:
+            builder.store(read(of_sum(row, vector), 4), held[row][vector])
+    with cgutils.for_range(builder, count) as loop:
+        start = builder.mul(loop.index, lines_apart)
+        soon = builder.add(builder.add(line, ahead), builder.mul(start, number(2)))
+        builder.call(prefetch, [builder.inttoptr(soon, byte), *hints])
+        found = []
+        for vector in vectors:
+            at = builder.add(start, number(vector * _VECTOR))
+            found.append(builder.fpext(read(place(line, at, 2, halves), 2), wide))
         for row in range(rows):
+            at = builder.add(builder.mul(number(row), factors_apart), loop.index)
+            first = builder.insert_element(
+                ir.Constant(wide, ir.Undefined), read(place(factors, at, 4, _FLOAT), 4),
+                ir.Constant(ir.IntType(32), 0),
+            )  # fmt: skip
+            factor = builder.shuffle_vector(first, first, ir.Constant(lanes, [0] * _VECTOR))
             for vector in vectors:
-                builder.store(read(of_sum(row, vector), 4), held[row][vector])
-        with cgutils.for_range(builder, count) as loop:
-            start = builder.mul(loop.index, lines_apart)
-            soon = builder.add(builder.add(line, ahead), builder.mul(start, number(2)))
-            builder.call(prefetch, [builder.inttoptr(soon, byte), *hints])
-            found = []
-            for vector in vectors:
-                at = builder.add(start, number(vector * _VECTOR))
-                found.append(builder.fpext(read(place(line, at, 2, halves), 2), wide))
-            for row in range(rows):
-                at = builder.add(builder.mul(number(row), factors_apart), loop.index)
-                first = builder.insert_element(
-                    ir.Constant(wide, ir.Undefined), read(place(factors, at, 4, _FLOAT), 4),
-                    ir.Constant(ir.IntType(32), 0),
-                )  # fmt: skip
-                factor = builder.shuffle_vector(first, first, ir.Constant(lanes, [0] * _VECTOR))
-                for vector in vectors:
-                    product = builder.fmul(factor, found[vector], flags=("contract",))
-                    kept = held[row][vector]
-                    builder.store(builder.fadd(builder.load(kept), product, flags=("contract",)), kept)
-        for row in range(rows):
-            for vector in vectors:
-                builder.store(builder.load(held[row][vector]), of_sum(row, vector)).align = 4
-        return context.get_dummy_value()
-
-    def tile(
-        _: Any, _factors: Any, _factors_apart: Any, _line: Any, _lines_apart: Any, _count: Any, _sums: Any,
-        _sums_apart: Any, _ahead: Any,
-    ) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
-        return types.none(*[types.int64] * 8), generate
-
-    return intrinsic(tile)
+                product = builder.fmul(factor, found[vector], flags=("contract",))
+                kept = held[row][vector]
+                builder.store(builder.fadd(builder.load(kept), product, flags=("contract",)), kept)
+    for row in range(rows):
+        for vector in vectors:
+            builder.store(builder.load(held[row][vector]), of_sum(row, vector)).align = 4
 
 
-_tile_1, _tile_2, _tile_3, _tile_4, _tile_5, _tile_6 = (_tile(rows) for rows in range(1, ROWS + 1))
+_tiles: Any = intrinsic(_products_added)
 
 
 # ---- in numba's ----
-
-
-@njit(inline="always")
-def _tiles(
-    rows: Any, factors: Any, factors_apart: Any, line: Any, lines_apart: Any, count: Any, sums: Any, sums_apart: Any,
-    ahead: Any,
-) -> None:  # fmt: skip
-    if rows == 1:
-        _tile_1(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
-    elif rows == 2:
-        _tile_2(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
-    elif rows == 3:
-        _tile_3(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
-    elif rows == 4:
-        _tile_4(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
-    elif rows == 5:
-        _tile_5(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
-    else:
-        _tile_6(factors, factors_apart, line, lines_apart, count, sums, sums_apart, ahead)
 
 
 @compiled
@@ -198,7 +190,7 @@ def _listen(query: Any, panels: Any, values: Any, found: Any) -> None:
     apart, line = np.int64(heads * width), np.int64(count * PANEL)
     for job in prange(windows * heads * groups):  # one after the other they read the same keys and values
         window, head, first = job // (heads * groups), job // groups % heads, job % groups * ROWS
-        some = min(ROWS, rows - first)
+        some = np.int64(min(ROWS, rows - first))
         scores = np.zeros((some, line), np.float32)
         of_query = np.int64(query[window, first, head].ctypes.data)
         of_found = np.int64(found[window, first, head].ctypes.data)

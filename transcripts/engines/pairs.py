@@ -17,12 +17,12 @@ import numba
 import numpy as np
 import torch
 from llvmlite import binding, ir
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-from transcripts.engines.compiling import compiled, on_threads
+from transcripts.engines.compiling import compiled, for_rows, on_threads
 
 LANES = 16
 PANEL = 2 * LANES
@@ -164,62 +164,65 @@ def _constant(value: float) -> Any:
     return ir.Constant(_WIDE, [value] * LANES)
 
 
-def _tile(rows: int, vectors: int) -> Any:
-    """The kernel that makes ``rows`` x ``vectors`` x ``LANES`` sums of products of pairs.
+def _sums_of_products(vectors: int) -> Any:
+    """The kernel that makes rows of ``vectors`` x ``LANES`` sums of products of pairs.
 
-    Its arguments are addresses and distances, the latter in numbers of 32 bits: of factors (rows, count) and how far
-    their rows are apart; of lines of ``LANES`` pairs (vectors, count), how far a line is from the next, and a vector
-    from the next; how many pairs there are; of float32 sums (rows, vectors, ``LANES``), how far their rows are apart.
+    Its arguments are the rows, ``ROWS`` at most, then addresses and distances, the latter in numbers of 32 bits: of
+    factors (rows, count) and how far their rows are apart; of lines of ``LANES`` pairs (vectors, count), how far a line
+    is from the next, and a vector from the next; how many pairs there are; of float32 sums (rows, vectors, ``LANES``),
+    how far their rows are apart.
     """
 
-    def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart = given
-        byte = ir.IntType(8).as_pointer()
-        prefetch = _known(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte, _SHORT, _SHORT, _SHORT]), "llvm.prefetch.p0"
-        )
-        products = _known(
-            builder.module, ir.FunctionType(_WIDE, [_WIDE, _PAIRED, _PAIRED]),
-            "llvm.x86.avx512bf16.dpbf16ps.512",
-        )  # fmt: skip
-        hints = [ir.Constant(_SHORT, value) for value in (0, 3, 1)]  # to be read, soon and often, no code
-        held = [[_held(builder, _WIDE) for _ in range(vectors)] for _ in range(rows)]
-        for kept in (one for row in held for one in row):
-            builder.store(_constant(0.0), kept)
-        with cgutils.for_range(builder, count) as loop:
-            start, found = builder.mul(loop.index, lines_apart), []
-            for vector in range(vectors):
-                index = builder.add(start, builder.mul(_number(vector), vectors_apart))
-                pairs = _read(builder, _at(builder, line, index, _WHOLE))
-                found.append(builder.bitcast(pairs, _PAIRED))
-                soon = _at(builder, builder.add(line, _number(_AHEAD_BYTES)), index, ir.IntType(8))
-                builder.call(prefetch, [soon, *hints])
-            for row in range(rows):
-                index = builder.add(builder.mul(_number(row), factors_apart), loop.index)
-                pair = _read(builder, _at(builder, factors, index, _SHORT))
-                factor = builder.bitcast(_everywhere(builder, pair, _WHOLE), _PAIRED)
-                for vector in range(vectors):
-                    kept = held[row][vector]
-                    builder.store(builder.call(products, [builder.load(kept), found[vector], factor]), kept)
-        for row in range(rows):
-            for vector in range(vectors):
-                index = builder.add(builder.mul(_number(row), sums_apart), _number(vector * LANES))
-                builder.store(builder.load(held[row][vector]), _at(builder, sums, index, _WIDE)).align = 4
-        return _context.get_dummy_value()
+    def generate(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        for_rows(builder, given[0], ROWS, lambda rows: _generate_tile(builder, rows, vectors, *given[1:]))
+        return context.get_dummy_value()
 
-    def tile(
-        _: Any, _factors: Any, _factors_apart: Any, _line: Any, _lines_apart: Any, _vectors_apart: Any, _count: Any,
-        _sums: Any, _sums_apart: Any,
+    def tiles(
+        _: Any, _rows: Any, _factors: Any, _factors_apart: Any, _line: Any, _lines_apart: Any, _vectors_apart: Any,
+        _count: Any, _sums: Any, _sums_apart: Any,
     ) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
-        return types.none(*[types.int64] * 8), generate
+        return types.none(*[types.int64] * 9), generate
 
-    return intrinsic(tile)
+    return intrinsic(tiles)
 
 
-_keys_1, _keys_2, _keys_3, _keys_4, _keys_5, _keys_6 = (_tile(rows, 2) for rows in range(1, ROWS + 1))
-_values_1, _values_2, _values_3, _values_4, _values_5, _values_6 = (
-    _tile(rows, 4) for rows in range(1, ROWS + 1)
-)
+def _generate_tile(
+    builder: Any, rows: int, vectors: int, factors: Any, factors_apart: Any, line: Any, lines_apart: Any,
+    vectors_apart: Any, count: Any, sums: Any, sums_apart: Any,
+) -> None:  # fmt: skip
+    byte = ir.IntType(8).as_pointer()
+    prefetch = _known(
+        builder.module, ir.FunctionType(ir.VoidType(), [byte, _SHORT, _SHORT, _SHORT]), "llvm.prefetch.p0"
+    )
+    products = _known(
+        builder.module, ir.FunctionType(_WIDE, [_WIDE, _PAIRED, _PAIRED]), "llvm.x86.avx512bf16.dpbf16ps.512"
+    )
+    hints = [ir.Constant(_SHORT, value) for value in (0, 3, 1)]  # to be read, soon and often, no code
+    held = [[_held(builder, _WIDE) for _ in range(vectors)] for _ in range(rows)]
+    for kept in (one for row in held for one in row):
+        builder.store(_constant(0.0), kept)
+    with cgutils.for_range(builder, count) as loop:
+        start, found = builder.mul(loop.index, lines_apart), []
+        for vector in range(vectors):
+            index = builder.add(start, builder.mul(_number(vector), vectors_apart))
+            pairs = _read(builder, _at(builder, line, index, _WHOLE))
+            found.append(builder.bitcast(pairs, _PAIRED))
+            soon = _at(builder, builder.add(line, _number(_AHEAD_BYTES)), index, ir.IntType(8))
+            builder.call(prefetch, [soon, *hints])
+        for row in range(rows):
+            index = builder.add(builder.mul(_number(row), factors_apart), loop.index)
+            pair = _read(builder, _at(builder, factors, index, _SHORT))
+            factor = builder.bitcast(_everywhere(builder, pair, _WHOLE), _PAIRED)
+            for vector in range(vectors):
+                kept = held[row][vector]
+                builder.store(builder.call(products, [builder.load(kept), found[vector], factor]), kept)
+    for row in range(rows):
+        for vector in range(vectors):
+            index = builder.add(builder.mul(_number(row), sums_apart), _number(vector * LANES))
+            builder.store(builder.load(held[row][vector]), _at(builder, sums, index, _WIDE)).align = 4
+
+
+_of_keys, _of_values = _sums_of_products(2), _sums_of_products(4)
 
 
 def _exponentials(_: Any, _scores: Any, _count: Any, _weights: Any) -> tuple[Any, Callable[..., Any]]:
@@ -285,44 +288,6 @@ _weigh: Any = intrinsic(_exponentials)
 # ---- in numba's ----
 
 
-@njit(inline="always")
-def _of_keys(
-    rows: Any, factors: Any, factors_apart: Any, line: Any, vectors_apart: Any, count: Any, sums: Any, sums_apart: Any
-) -> None:  # fmt: skip
-    lines_apart = np.int64(LANES)
-    if rows == 1:
-        _keys_1(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-    elif rows == 2:
-        _keys_2(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-    elif rows == 3:
-        _keys_3(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-    elif rows == 4:
-        _keys_4(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-    elif rows == 5:
-        _keys_5(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-    else:
-        _keys_6(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-
-
-@njit(inline="always")
-def _of_values(
-    rows: Any, factors: Any, factors_apart: Any, line: Any, count: Any, sums: Any, sums_apart: Any
-) -> None:  # fmt: skip
-    lines_apart, vectors_apart = np.int64(WIDTH), np.int64(LANES)
-    if rows == 1:
-        _values_1(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-    elif rows == 2:
-        _values_2(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-    elif rows == 3:
-        _values_3(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-    elif rows == 4:
-        _values_4(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-    elif rows == 5:
-        _values_5(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-    else:
-        _values_6(factors, factors_apart, line, lines_apart, vectors_apart, count, sums, sums_apart)
-
-
 @compiled
 def _listen(query: Any, keys: Any, values: Any, states: int, found: Any) -> None:
     windows, rows, heads, pairs = query.shape
@@ -333,7 +298,7 @@ def _listen(query: Any, keys: Any, values: Any, states: int, found: Any) -> None
     line, weights_line = np.int64(panels * PANEL), np.int64(panels * LANES)
     for job in prange(windows * heads * groups):  # one after the other they read the same keys and values
         window, head, first = job // (heads * groups), job // groups % heads, job % groups * ROWS
-        some = min(ROWS, rows - first)
+        some = np.int64(min(ROWS, rows - first))
         scores = np.empty((some, line), np.float32)
         weights = np.empty((some, weights_line), np.int32)
         of_scores, of_weights = np.int64(scores.ctypes.data), np.int64(weights.ctypes.data)
@@ -341,8 +306,8 @@ def _listen(query: Any, keys: Any, values: Any, states: int, found: Any) -> None
         of_keys = np.int64(keys[window, head].ctypes.data)
         for panel in range(panels):
             _of_keys(
-                some, of_query, query_apart, of_keys + panel * half * 8, half, count, of_scores + panel * PANEL * 4,
-                line,
+                some, of_query, query_apart, of_keys + panel * half * 8, np.int64(LANES), half, count,
+                of_scores + panel * PANEL * 4, line,
             )  # fmt: skip
         sums = np.empty(some, np.float32)
         for row in range(some):
@@ -353,7 +318,8 @@ def _listen(query: Any, keys: Any, values: Any, states: int, found: Any) -> None
         of_found = np.int64(found[window, first, head].ctypes.data)
         of_values = np.int64(values[window, head].ctypes.data)
         _of_values(
-            some, of_weights, weights_line, of_values, np.int64(of_states), of_found, found_apart
+            some, of_weights, weights_line, of_values, np.int64(WIDTH), np.int64(LANES),
+            np.int64(of_states), of_found, found_apart,
         )  # fmt: skip
         for row in range(some):
             share, own = _ONE / sums[row], found[window, first + row, head]
