@@ -1,8 +1,5 @@
 """Attention of a few rows by kernels of our own, beside torch's general products."""
 
-import os
-import subprocess
-import sys
 from typing import get_args
 
 import pytest
@@ -60,51 +57,6 @@ def test_what_is_unlikely_by_far_weighs_nothing():
 def test_packed_keys_come_back():
     keys = normal(2, 3, 37, 64)
     assert torch.equal(kernels.unpacked(kernels.packed(keys), 37), keys.half().float())
-
-
-ANEW = """
-import torch
-from transcripts.engines import kernels
-
-imported = torch.get_num_threads()
-halves = torch.ones(1, 1, 4, 16).half()
-kernels.listen(torch.ones(1, 1, 1, 16), kernels.packed(halves), halves)
-print(imported, torch.get_num_threads())
-"""
-
-
-def test_torch_keeps_its_threads_where_numba_starts_its_own():
-    one = {**os.environ, "OMP_NUM_THREADS": "1"}
-    told = subprocess.run([sys.executable, "-c", ANEW], env=one, check=True, capture_output=True, text=True)
-    assert told.stdout.split() == ["1", "1"]
-
-
-HEARD = """
-import torch
-from transcripts.engines import kernels
-from transcripts.engines.likeliest import likeliest
-from transcripts.engines.recalling import recall
-
-draw = torch.Generator().manual_seed(0)
-query, keys = torch.randn(2, 5, 3, 64, generator=draw), torch.randn(2, 3, 1500, 64, generator=draw)
-cache, qkv = torch.randn(2, 6, 3, 96, 64, generator=draw), torch.randn(6, 3, 3, 64, generator=draw)
-scores = torch.randn(3, 1100, generator=draw) * 3
-never, since, times = torch.zeros(1000), torch.zeros(3, dtype=int), torch.tensor([[1000, 1100]] * 3)
-print(kernels.listen(query, kernels.packed(keys * 0.3), keys.half()).double().sum().item())
-whose = torch.arange(6, dtype=torch.int32)[:, None].repeat(1, 96)
-print(recall(qkv * 0.3, cache, whose, 60).double().sum().item())
-print(likeliest(scores, never, since, times, 1000, 6)[0].double().sum().item())
-"""
-
-
-def test_compiled_anew_and_read_from_disk_they_find_the_same_to_the_last_digit(tmp_path):
-    kept = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    anew, from_disk = (
-        subprocess.run([sys.executable, "-c", HEARD], env=kept, check=True, capture_output=True, text=True)
-        for _ in range(2)
-    )
-    assert list(tmp_path.rglob("*.nbc"))
-    assert anew.stdout == from_disk.stdout
 
 
 def test_rows_become_integers_each_by_its_greatest_value():

@@ -1,9 +1,5 @@
 """Attention by pairs of bfloat16, beside exact products; where the processor does not multiply them, torch attends."""
 
-import os
-import subprocess
-import sys
-
 import numba
 import pytest
 import torch
@@ -78,24 +74,3 @@ def test_numba_told_to_compile_for_another_processor_is_not_given_the_kernels(mo
     pairs._is_there.cache_clear()
     assert not pairs.fits(64)
     pairs._is_there.cache_clear()
-
-
-HEARD = """
-import torch
-from transcripts.engines import pairs
-
-draw = torch.Generator().manual_seed(0)
-qkv = torch.randn(1, 1500, 3 * 2 * 64, generator=draw).bfloat16()
-print(pairs.attend(qkv * 0.4, 2).double().sum().item())
-"""
-
-
-@needs_pairs
-def test_compiled_anew_and_read_from_disk_they_find_the_same_to_the_last_digit(tmp_path):
-    kept = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    anew, from_disk = (
-        subprocess.run([sys.executable, "-c", HEARD], env=kept, check=True, capture_output=True, text=True)
-        for _ in range(2)
-    )
-    assert list(tmp_path.rglob("*.nbc"))
-    assert anew.stdout == from_disk.stdout
