@@ -133,6 +133,9 @@ def test_a_course_begins_with_what_the_one_before_learned(tmp_path: Path) -> Non
     go_back(second, after, [path, path, path])
     moved = second.whisper.encoder.conv1.weight - first.whisper.encoder.conv1.weight
     assert torch.allclose(moved, torch.full_like(moved, 0.25), atol=1e-2), "one of four is as far as it was"
+    go_back(second, after, [path], 2.0)
+    moved = second.whisper.encoder.conv1.weight - first.whisper.encoder.conv1.weight
+    assert torch.allclose(moved, torch.full_like(moved, 0.25 * 2 / 3), atol=1e-2), "it counts twice"
     with pytest.raises(RuntimeError, match="size"):
         take_up(Network(Size(128, 2, 2, 2), after, 5), after, path)
 

@@ -366,8 +366,10 @@ def _size(dims: Mapping[str, int]) -> list[int]:
 
 
 @torch.no_grad()
-def go_back(network: Network, vocabulary: Vocabulary, paths: Sequence[Path]) -> None:
+def go_back(network: Network, vocabulary: Vocabulary, paths: Sequence[Path], counts: float = 1.0) -> None:
     """Make a network the mean of itself and of exported checkpoints: what its course began from, and kin of that.
+
+    The network itself ``counts`` as so many of them.
 
     All lie in one valley, and between them less is learned by heart (Wortsman et al. 2022, "Robust fine-tuning of
     zero-shot models").
@@ -375,13 +377,13 @@ def go_back(network: Network, vocabulary: Vocabulary, paths: Sequence[Path]) -> 
     Raises:
         RuntimeError: as ``take_up``.
     """
-    sums = {name: weight.float().clone() for name, weight in network.whisper.state_dict().items()}
+    sums = {name: weight.float() * counts for name, weight in network.whisper.state_dict().items()}
     for path in paths:
         take_up(network, vocabulary, path)
         for name, weight in network.whisper.state_dict().items():
             sums[name] += weight
     for name, weight in network.whisper.state_dict().items():
-        weight.copy_(sums[name] / (len(paths) + 1))
+        weight.copy_(sums[name] / (len(paths) + counts))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Course:
         size: of the network; one that is deeper than the course before left it grows.
         joins: it begins from the mean of what so many courses before it came to.
         earlier: what it comes to is the mean of where it began and ended, and where so many courses before it ended.
+        counts: as how many of these where it ended counts.
     """
 
     shards: range
@@ -53,6 +54,7 @@ class Course:
     size: Size = SMALL
     joins: int = 1
     earlier: int = 0
+    counts: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ _HARDER = Phase(3000, 6, 200, 0.45, 900, echoes=0.3, rare=0.2)
 PROFILES = {
     "cpu": Profile((_FIRST, Course(_OTHERS, (replace(_HARDER, steps=1000),), 1e-3))),
     # as the built-in checkpoint was made; the sixth course has voices that cannot be learned by heart, more noise
-    # beneath telephones, and a deeper network; the seventh noise beneath most of it
+    # beneath telephones, and a deeper network; the seventh noise beneath most of it; the eighth repeats more words, and
+    # is longer
     "cpu-long": Profile(
         (
             _FIRST,
@@ -106,6 +109,15 @@ PROFILES = {
                 drawn=0.2,
                 size=DEEPER,
                 earlier=1,
+            ),
+            Course(
+                range(200, 255),
+                (replace(_HARDER, steps=2600, echoes=0.4, telephones=0.35, noisy=0.8),),
+                1e-3,
+                noises=4,
+                drawn=0.2,
+                size=DEEPER,
+                counts=2.0,
             ),
         ),
     ),
@@ -314,7 +326,8 @@ def main(
         train(trainer, profile.loaders, state, ends[-1])
         export(trainer.network, windows.speech.vocabulary, ends[-1])
         if begin:
-            go_back(trainer.network, windows.speech.vocabulary, [begin, *ends[-1 - course.earlier : -1]])
+            others = [begin, *ends[-1 - course.earlier : -1]]
+            go_back(trainer.network, windows.speech.vocabulary, others, course.counts)
         results.append(work / f"course-{label}.pt")
         export(trainer.network, windows.speech.vocabulary, results[-1])
     shutil.copyfile(results[-1], out)
