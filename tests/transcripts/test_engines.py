@@ -143,8 +143,12 @@ def test_a_model_hears_by_pairs_of_bfloat16_what_it_hears_by_torch(heard_by_the_
     found = decoder.decode(decoder.memory(features), start, Search(beams))
     decoder.layout = "flat"
     by_torch = decoder.decode(decoder.memory(features), start, Search(beams))
-    assert [one.tokens for one in found] == [one.tokens for one in by_torch]
+    assert any(len(one.tokens) > 40 for one in found)
     for one, other in zip(found, by_torch, strict=True):
+        # both round to bfloat16, at other places: of two times that are as likely, each may choose another
+        apart = [abs(a - b) for a, b in zip(one.tokens, other.tokens, strict=True)]
+        words = [token < tokenizer.timestamp_begin for token in other.tokens]
+        assert all(steps == 0 if word else steps <= 2 for steps, word in zip(apart, words, strict=True))
         assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=0.01)
 
 
