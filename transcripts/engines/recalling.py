@@ -48,7 +48,7 @@ def recall(qkv: Tensor, cache: Tensor, whose: Tensor, at: int) -> Tensor:
 
 
 def _numbers_at(builder: Any, address: Any, index: Any, kind: Any) -> Any:
-    """``_LANES`` numbers that lie ``index`` numbers behind an address, as float32; see ``_float_of_number``."""
+    """``_LANES`` numbers that lie ``index`` numbers behind an address, as float32; see ``compiling.as_float``."""
     narrow = kind != types.float32
     read = ir.VectorType(ir.IntType(16), _LANES) if narrow else _WIDE
     place = builder.add(address, builder.mul(index, ir.Constant(ir.IntType(64), 2 if narrow else 4)))
