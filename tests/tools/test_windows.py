@@ -70,6 +70,23 @@ def test_every_wanted_word_sounds_where_it_is_guided(windows: Windows) -> None:
     assert np.mean(found) > 0.9
 
 
+def test_a_short_pause_is_guided_to_the_word_before_it(windows: Windows) -> None:
+    vocabulary, sounds = windows.speech.vocabulary, windows._compose.sounds
+    pauses = []
+    for step in range(6):
+        batch = windows[step]
+        for tokens, spans in zip(batch.wanted.tolist(), batch.spans.tolist(), strict=True):
+            pairs = zip(
+                zip(tokens, spans, strict=True), zip(tokens[1:], spans[1:], strict=True), strict=False
+            )
+            for (token, (_, end)), (other, (first, _)) in pairs:
+                both = all(0 <= one < len(vocabulary.words) for one in (token, other))
+                if both and sounds[vocabulary.words[token]]:
+                    pauses.append(first - end)
+    assert len(pauses) > 300
+    assert max(pauses) <= 1  # a state, by rounding
+
+
 def test_held_out_sentences_are_left_out(windows: Windows) -> None:
     shard = speech.make_shard(4, 40)
     assert len(windows.speech.utterances) <= len(shard.frame_ends)
