@@ -80,7 +80,7 @@ def _float_of_bits(_: Any, _bits: Any) -> tuple[Any, Callable[..., Any]]:
     return types.float32(types.int32), generate
 
 
-_as_float: Any = intrinsic(_float_of_bits)
+_from_bits: Any = intrinsic(_float_of_bits)
 
 
 def _float_of_number(_: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
@@ -111,7 +111,7 @@ def exponential(value: Any) -> Any:
     power = power * part + np.float32(2.4015361e-1)
     power = power * part + np.float32(6.9315308e-1)
     power = power * part + np.float32(9.9999994e-1)
-    return power * _as_float((np.int32(below) + np.int32(127)) << np.int32(23))
+    return power * _from_bits((np.int32(below) + np.int32(127)) << np.int32(23))
 
 
 @njit(inline="always")

@@ -109,13 +109,13 @@ def _likeliest(
         for block in range(blocks):
             tops[block] = _block_top(line, block * _BLOCK)
         word, time = _greatest(tops, 0, words), _greatest(tops, words, blocks)
-        first, most = 0, max(word, time)
-        of_times = _ZERO
+        first, most, total = 0, max(word, time), _ZERO
         if time > _NEVER / 2:
-            of_times = _sum_above(line, tops, words, blocks, time)
-            if time + np.log(of_times) > word:  # a timestamp is due
+            total = _sum_above(line, tops, words, blocks, time)
+            if time + np.log(total) > word:  # a timestamp is due
                 first, most = words, time
-        total = _sum_above(line, tops, first, blocks, most)
+        if first == 0:
+            total = _sum_above(line, tops, first, blocks, most)
         best, which = chances[row], tokens[row]
         best[:] = _NEVER
         which[:] = 0
