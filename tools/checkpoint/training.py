@@ -84,7 +84,7 @@ PROFILES = {
     "cpu": Profile((_FIRST, Course(_OTHERS, (replace(_HARDER, steps=1000),), 1e-3))),
     # as the built-in checkpoint was made; the sixth course has voices that cannot be learned by heart, more noise
     # beneath telephones, and a deeper network; the seventh noise beneath most of it; the eighth repeats more words, and
-    # is longer
+    # is longer; the ninth is short and slow, to learn that a pause in a sentence belongs to the word before it
     "cpu-long": Profile(
         (
             _FIRST,
@@ -118,6 +118,15 @@ PROFILES = {
                 drawn=0.2,
                 size=DEEPER,
                 counts=2.0,
+            ),
+            Course(
+                range(255, 275),
+                (replace(_HARDER, steps=400, echoes=0.4, telephones=0.35, noisy=0.8),),
+                5e-4,
+                noises=5,
+                drawn=0.2,
+                size=DEEPER,
+                counts=2 / 3,
             ),
         ),
     ),
