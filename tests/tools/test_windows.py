@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -76,10 +77,7 @@ def test_a_short_pause_is_guided_to_the_word_before_it(windows: Windows) -> None
     for step in range(6):
         batch = windows[step]
         for tokens, spans in zip(batch.wanted.tolist(), batch.spans.tolist(), strict=True):
-            pairs = zip(
-                zip(tokens, spans, strict=True), zip(tokens[1:], spans[1:], strict=True), strict=False
-            )
-            for (token, (_, end)), (other, (first, _)) in pairs:
+            for (token, (_, end)), (other, (first, _)) in pairwise(zip(tokens, spans, strict=True)):
                 both = all(0 <= one < len(vocabulary.words) for one in (token, other))
                 if both and sounds[vocabulary.words[token]]:
                     pauses.append(first - end)

@@ -79,6 +79,7 @@ _FIRST = Course(
 _OTHERS = range(40, 100)
 _SMALLEST = Size(64, 1, 2, 2)
 _HARDER = Phase(3000, 6, 200, 0.45, 900, echoes=0.3, rare=0.2)
+_HARDEST = replace(_HARDER, echoes=0.4, telephones=0.35, noisy=0.8)
 
 PROFILES = {
     "cpu": Profile((_FIRST, Course(_OTHERS, (replace(_HARDER, steps=1000),), 1e-3))),
@@ -112,7 +113,7 @@ PROFILES = {
             ),
             Course(
                 range(200, 255),
-                (replace(_HARDER, steps=2600, echoes=0.4, telephones=0.35, noisy=0.8),),
+                (replace(_HARDEST, steps=2600),),
                 1e-3,
                 noises=4,
                 drawn=0.2,
@@ -121,7 +122,7 @@ PROFILES = {
             ),
             Course(
                 range(255, 275),
-                (replace(_HARDER, steps=400, echoes=0.4, telephones=0.35, noisy=0.8),),
+                (replace(_HARDEST, steps=400),),
                 5e-4,
                 noises=5,
                 drawn=0.2,

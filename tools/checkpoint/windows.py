@@ -463,9 +463,10 @@ class _Composer:
             if timed:
                 first = index == 0 and not scene.starts_inside
                 found.append((self._timestamp(min(a, 1.0) if first else a, offset), a - 0.04, a + 0.04))
-            spans = sentence.spans.tolist()
-            nexts = [start for start, _ in spans[1:]] + [b]
-            for token, (start, end), follows in zip(sentence.tokens, spans, nexts, strict=True):
+            nexts = [*sentence.spans[1:, 0].tolist(), b]
+            for token, (start, end), follows in zip(
+                sentence.tokens, sentence.spans.tolist(), nexts, strict=True
+            ):
                 if start >= b - 0.001:  # the closing mark sounds in the pause
                     found.append((token, b, max(b + 0.1, min(following, b + 2))))
                 else:  # a short pause is the word's before it: the next one would begin too early
