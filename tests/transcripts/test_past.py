@@ -4,7 +4,9 @@ import random
 
 import pytest
 import torch
+from whisper.tokenizer import get_tokenizer
 
+from transcripts.engines.decoding import Rules, Search, _Hypotheses
 from transcripts.engines.past import ROOM, Past
 from transcripts.engines.recalling import recall
 
@@ -45,8 +47,28 @@ def test_each_hypothesis_recalls_what_it_said_itself(noted):
             said = [said[row] for row in stay]
         if step % 2:
             rows = [row - row % BEAMS + draw.randrange(BEAMS) for row in range(len(said))]
-            past.follow(torch.tensor(rows), 1)
+            past.follow(torch.tensor(rows), lambda: 1)
             said = [said[row] for row in rows]
+
+
+@pytest.mark.parametrize("beams", [2, 5])
+def test_beams_that_all_go_on_from_one_have_its_past_copied_or_looked_up(beams):
+    tokenizer = get_tokenizer(False)
+    hypotheses = _Hypotheses(Rules(tokenizer), Search(beams), WINDOWS, torch.device("cpu"), None)
+    kept = normal(2, WINDOWS, HEADS, BEFORE, WIDTH, seed=0)
+    noted, copied = (Past([kept], beams, noted=one) for one in (True, False))
+    for step in range(25):
+        scores = normal(WINDOWS * beams, tokenizer.timestamp_begin + 1501, seed=step)
+        scores[:, tokenizer.eot] = float("-inf")
+        hypotheses.extend(scores)
+        qkv = normal(WINDOWS * beams, 3, HEADS, WIDTH, seed=100 + step)
+        for past in (noted, copied):
+            if hypotheses.moved is not None:
+                past.follow(hypotheses.moved, hypotheses.common)
+            past.make_room()
+        assert torch.allclose(copied.recall(0, qkv), noted.recall(0, qkv), atol=1e-5), step
+        noted.at += 1
+        copied.at += 1
 
 
 @pytest.mark.parametrize("at", [0, 1, 30])

@@ -461,6 +461,7 @@ class _Hypotheses:
         self.width = width
         self.totals = torch.zeros(windows, width, device=device)
         self.tokens = torch.zeros(count, 0, dtype=torch.long, device=device)
+        self._said = self.tokens  # before they last went on
         yes = torch.ones(count, dtype=torch.bool, device=device)
         # before the first token both count as timestamps: whisper's rule for a pair
         self.times = _Times(yes, yes, torch.full((count,), -1, device=device))
@@ -469,7 +470,6 @@ class _Hypotheses:
         self.numbers = list(range(windows))  # of the windows still here
         self.finished: list[list[tuple[list[int], float]]] = [[] for _ in range(windows)]
         self.moved: Tensor | None = None
-        self.common = 0
 
     @property
     def last(self) -> Tensor:
@@ -527,11 +527,17 @@ class _Hypotheses:
         chosen = torch.tensor(which, device=self.device)
         same = torch.equal(moved, torch.arange(len(moved), device=self.device))
         self.moved = None if same else moved
+        self._said = self.tokens
         past = self.tokens if same else self.tokens[moved]
-        alike = (past.view(windows, width, -1) == past.view(windows, width, -1)[:, :1]).all(1).all(0)
-        self.common = int(alike.long().cumprod(0).sum()) if alike.numel() else 0
         self.tokens = torch.cat([past, chosen[:, None]], 1)
         self.times.follow(moved, chosen, self.rules.first_time)
+
+    def common(self) -> int:
+        """In how many first tokens all hypotheses of a window agreed, in every window, before they went on."""
+        rows, count = self._said.shape
+        by_window = self._said.view(rows // self.width, self.width, count)
+        alike = (by_window == by_window[:, :1]).all(1).all(0)
+        return int(alike.long().cumprod(0).sum())
 
     def _choose(
         self, totals: list[float], rows: list[int], tokens: list[int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
@@ -35,12 +35,13 @@ class Past:
         if noted:
             self._whose = _own_rows(self._layers[0].shape[1], self._layers[0].shape[-2])
 
-    def follow(self, rows: Tensor, common: int) -> None:
-        """Each hypothesis goes on from the past of one of ``rows``; the first ``common`` tokens of all texts agree."""
+    def follow(self, rows: Tensor, common: Callable[[], int]) -> None:
+        """Each hypothesis goes on from the past of one of ``rows``; ``common`` tells in how many first tokens a
+        window's hypotheses agreed before."""
         if self._whose is not None:
             self._whose = self._whose[rows]
             return
-        differing = slice(self._before + common, self.at)
+        differing = slice(self._before + common(), self.at)
         if differing.start < differing.stop:
             for layer in self._layers:
                 layer[:, :, :, differing] = layer[:, rows, :, differing]
