@@ -24,6 +24,23 @@ found = listen(normal(2, 5, 3, 64), packed(keys * 0.3), keys.half())
 from transcripts.engines.pairs import attend
 found = attend((normal(1, 1500, 3 * 2 * 64) * 0.4).bfloat16(), 2)
 """,
+    "multiply by pairs": """
+from transcripts.engines.multiplying import PairedLinear
+found = PairedLinear(normal(96, 768).bfloat16(), normal(96))(normal(21, 768).bfloat16())
+""",
+    "step by pairs": """
+from whisper.model import ModelDimensions, Whisper
+from transcripts.engines.decoding import Decoder, Past
+model = Whisper(ModelDimensions(80, 1500, 64, 1, 1, 2000, 448, 64, 1, 2))
+for weights in model.parameters():
+    weights.data = normal(*weights.shape) * 0.1
+decoder = Decoder(model, torch.bfloat16)
+with torch.inference_mode():
+    memory = decoder.memory(normal(3, 1500, 64))
+    text = torch.arange(12).view(3, 4)
+    past = Past(decoder.read(text, memory, aligned=False)[2], 1, noted=True)
+    found = decoder.scores(decoder.step(text[:, 0], past, memory))
+""",
     "recall": """
 from transcripts.engines.recalling import recall
 whose = torch.arange(6, dtype=torch.int32)[:, None].repeat(1, 96)

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
 from transcripts.engines.past import Past
-from transcripts.engines.products import IntegerLinear, Linear, can_halve, can_pair, for_sound
+from transcripts.engines.products import IntegerLinear, Linear, can_halve, can_pair, for_sound, for_text
 from transcripts.engines.values import NEVER, Decoded, Search
+
+if TYPE_CHECKING:
+    from transcripts.engines.multiplying import PairedLinear
+    from transcripts.engines.stepping import Stepper
 
 MAX_INITIAL_TIMESTAMP = 50
 """A window's first timestamp is at most this many steps of 20 ms."""
@@ -33,16 +37,16 @@ class _Layer(NamedTuple):
     """Weights of one decoder layer in the working precision; norms stay in float32."""
 
     norm: Any
-    qkv: Linear
-    out: Linear
+    qkv: Linear | PairedLinear
+    out: Linear | PairedLinear
     cross_norm: Any
-    cross_query: Linear
+    cross_query: Linear | PairedLinear
     cross_key: Linear | IntegerLinear
     cross_value: Linear | IntegerLinear
-    cross_out: Linear
+    cross_out: Linear | PairedLinear
     mlp_norm: Any
-    up: Linear
-    down: Linear
+    up: Linear | PairedLinear
+    down: Linear | PairedLinear
 
 
 Layout = Literal["upright", "flat", "halved", "paired"]
@@ -85,7 +89,7 @@ class Memory:
         if self.layout == "paired":
             from transcripts.engines import pairs
 
-            return pairs.listen(query, *self.layers[layer], self.states).to(query.dtype)
+            return pairs.listen(query, *self.layers[layer], self.states)
         query = query.transpose(1, 2)
         return self._weighted(layer, self.products(layer, query, slice(None))).transpose(1, 2)
 
@@ -137,30 +141,36 @@ class Decoder:
         self.dtype, self.device, self.context = dtype, model.device, int(dims.n_text_ctx)
         self.heads, self.width = int(dims.n_text_head), int(dims.n_text_state)
         self.embedding: Tensor = decoder.token_embedding.weight.detach().to(dtype)
-        self._scored = Linear(self.embedding, None)
+        self._scored = for_text(self.embedding, None, self.width // self.heads)
         self.positions: Tensor = decoder.positional_embedding.detach().float()
         self.norm = _Norm(decoder.ln)
         self.layers = [self._layer(block) for block in decoder.blocks]
         self.aligned = [tuple(pair) for pair in model.alignment_heads.indices().T.tolist()]
         self._by_integers = isinstance(self.layers[0].cross_key, IntegerLinear)
         self.layout = _layout(self.embedding, self.width // self.heads)
+        self._stepper: Stepper | None = None
+        if self.layout == "paired":
+            from transcripts.engines.stepping import Stepper
+
+            self._stepper = Stepper(self.layers, self.norm, self._scored, self.heads)
 
     def _layer(self, block: Any) -> _Layer:
-        scale = (self.width // self.heads) ** -0.5
+        width = self.width // self.heads
+        scale = width**-0.5
 
         def weights(layer: Any, factor: float = 1.0) -> tuple[Tensor, Tensor]:
             bias = torch.zeros(layer.weight.shape[0]) if layer.bias is None else layer.bias.detach()
             weight = (layer.weight.detach().float() * factor).to(self.dtype)
             return weight, (bias.to(self.device).float() * factor).to(self.dtype)
 
-        def taken(layer: Any, factor: float = 1.0) -> Linear:
-            return Linear(*weights(layer, factor))
+        def taken(layer: Any, factor: float = 1.0) -> Linear | PairedLinear:
+            return for_text(*weights(layer, factor), width)
 
         own, sound = block.attn, block.cross_attn
         parts = [weights(own.query, scale), weights(own.key), weights(own.value)]
         return _Layer(
             _Norm(block.attn_ln),
-            Linear(torch.cat([w for w, _ in parts]), torch.cat([b for _, b in parts])),
+            for_text(torch.cat([w for w, _ in parts]), torch.cat([b for _, b in parts]), width),
             taken(own.out),
             _Norm(block.cross_attn_ln),
             taken(sound.query, scale),
@@ -227,6 +237,8 @@ class Decoder:
         return self._logits(states).float()
 
     def _logits(self, states: Tensor) -> Tensor:
+        if self._stepper is not None:
+            return self._stepper.scores(states)
         return self._scored(self.norm(states, self.dtype))
 
     def _embedded(self, tokens: Tensor, at: int) -> Tensor:
@@ -250,6 +262,10 @@ class Decoder:
         """
         past.make_room()
         states = self._embedded(tokens[:, None], past.at)
+        if self._stepper is not None and memory.layout == "paired":
+            states = self._stepper.step(states[:, 0], past, memory.layers, memory.states)
+            past.at += 1
+            return states
         for number, layer in enumerate(self.layers):
             qkv = layer.qkv(layer.norm(states, self.dtype))
             own = past.recall(number, qkv.view(len(qkv), 3, self.heads, -1))

@@ -23,6 +23,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from transcripts.engines.compiling import bits, compiled, for_rows, on_threads, softmax
+from transcripts.engines.recalling import WIDEST
 
 PANEL = 16
 """So many keys lie side by side: two vectors of eight."""
@@ -39,7 +40,7 @@ _ZERO = np.float32(0)
 
 def fits(width: int) -> bool:
     """Whether heads of this width can be served."""
-    return width % PANEL == 0
+    return width % PANEL == 0 and width <= WIDEST
 
 
 def packed(keys: Tensor) -> Tensor:

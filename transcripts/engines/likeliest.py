@@ -50,8 +50,7 @@ def likeliest(
 
 
 @njit(inline="always")
-def _block_top(line: Any, first: int) -> Any:
-    lanes = np.empty(_LANES, np.float32)
+def _block_top(line: Any, first: int, lanes: Any) -> Any:
     for lane in range(_LANES):
         lanes[lane] = line[first + lane]
     for start in range(first + _LANES, first + _BLOCK, _LANES):
@@ -98,6 +97,7 @@ def _likeliest(
     shift = words * _BLOCK - first_time
     for row in prange(rows):
         line, tops = np.empty(blocks * _BLOCK, np.float32), np.empty(blocks, np.float32)
+        lanes = np.empty(_LANES, np.float32)
         own, begin, end = scores[row], times[row, 0], times[row, 1]
         for token in range(first_time):
             line[token] = as_float(own[token]) + never[token]
@@ -107,7 +107,7 @@ def _likeliest(
             line[token + shift] = as_float(own[token])
         line[max(begin, end) + shift :] = _NEVER
         for block in range(blocks):
-            tops[block] = _block_top(line, block * _BLOCK)
+            tops[block] = _block_top(line, block * _BLOCK, lanes)
         word, time = _greatest(tops, 0, words), _greatest(tops, words, blocks)
         first, most, total = 0, max(word, time), _ZERO
         if time > _NEVER / 2:

@@ -17,45 +17,39 @@ import numba
 import numpy as np
 import torch
 from llvmlite import binding, ir
-from numba import prange, types
+from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-from transcripts.engines.compiling import compiled, for_rows, on_threads
+from transcripts.engines.compiling import compiled, on_threads
+from transcripts.engines.vectors import (
+    AHEAD_BYTES,
+    LANES,
+    NARROW,
+    SHORT,
+    WHOLE,
+    WIDE,
+    Tile,
+    at,
+    constant,
+    held,
+    known,
+    narrowed,
+    number,
+    products_of_pairs,
+    read,
+)
 
-LANES = 16
 PANEL = 2 * LANES
 """So many keys are multiplied at once: two vectors."""
 WIDTH = 64
 """The width of a head, in every Whisper: four vectors of sums."""
 ROWS = 6
 """So many rows are summed up at once: with four vectors of values each, 24 of 32 registers."""
-_AHEAD_BYTES = 4096
-"""So far ahead keys and values are sent for: memory answers late."""
 _LEAST = np.float32(-1e30)
 _ZERO = np.float32(0)
 _ONE = np.float32(1)
-
-
-class _Brain(ir.types.Type):  # type: ignore[misc] # llvmlite is not typed
-    """LLVM's type of bfloat16, which llvmlite does not name."""
-
-    intrinsic_name = "bf16"
-
-    def __str__(self) -> str:
-        return "bfloat"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Brain)
-
-    def __hash__(self) -> int:
-        return hash(_Brain)
-
-
-_FLOAT, _SHORT, _LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
-_WIDE, _WHOLE = ir.VectorType(_FLOAT, LANES), ir.VectorType(_SHORT, LANES)
-_PAIRED, _NARROW = ir.VectorType(_Brain(), 2 * LANES), ir.VectorType(_Brain(), LANES)
 
 
 def fits(width: int) -> bool:
@@ -84,7 +78,7 @@ def packed(keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     of_keys = torch.empty(windows, heads, panels, 2, width // 2, LANES, dtype=torch.int32)
     of_values = torch.empty(windows, heads, -(-states // 2), width, dtype=torch.int32)
     with on_threads():
-        _pack(_as_pairs(keys), _as_pairs(values), of_keys.numpy(), of_values.numpy())
+        _pack(as_pairs(keys), as_pairs(values), of_keys.numpy(), of_values.numpy())
     return of_keys, of_values
 
 
@@ -103,11 +97,11 @@ def listen(query: Tensor, keys: Tensor, values: Tensor, states: int) -> Tensor:
         states: how many of them there are.
 
     Returns:
-        (windows, rows, heads, ``WIDTH``) float32: the values weighted by the softmax of the products with the keys.
+        (windows, rows, heads, ``WIDTH``) bfloat16: the values weighted by the softmax of the products with the keys.
     """
-    found = torch.empty(query.shape)
+    found = torch.empty(query.shape, dtype=query.dtype)
     with on_threads():
-        _listen(_as_pairs(query), keys.numpy(), values.numpy(), states, found.numpy())
+        listen_into(as_pairs(query), keys.numpy(), values.numpy(), states, as_pairs(found))
     return found
 
 
@@ -123,11 +117,10 @@ def attend(qkv: Tensor, heads: int) -> Tensor:
     """
     windows, states, _ = qkv.shape
     query, key, value = qkv.view(windows, states, 3, heads, WIDTH).unbind(2)
-    found = listen(query, *packed(key.transpose(1, 2), value.transpose(1, 2)), states)
-    return found.view(windows, states, -1).to(qkv.dtype)
+    return listen(query, *packed(key.transpose(1, 2), value.transpose(1, 2)), states).flatten(2)
 
 
-def _as_pairs(numbers: Tensor) -> Any:
+def as_pairs(numbers: Tensor) -> Any:
     """The same memory as integers of 32 bits."""
     near = numbers if numbers.stride(-1) == 1 else numbers.contiguous()
     return near.view(torch.int32).numpy()
@@ -135,94 +128,8 @@ def _as_pairs(numbers: Tensor) -> Any:
 
 # ---- in LLVM's language ----
 
-_held: Any = cgutils.alloca_once
-_known: Any = cgutils.get_or_insert_function
-
-
-def _number(value: int) -> Any:
-    return ir.Constant(_LONG, value)
-
-
-def _at(builder: Any, base: Any, index: Any, kind: Any) -> Any:
-    """A pointer to what lies ``index`` numbers of 32 bits behind an address."""
-    return builder.inttoptr(builder.add(base, builder.shl(index, _number(2))), kind.as_pointer())
-
-
-def _read(builder: Any, pointer: Any, align: int = 4) -> Any:
-    found = builder.load(pointer)
-    found.align = align
-    return found
-
-
-def _everywhere(builder: Any, value: Any, kind: Any) -> Any:
-    """A vector that holds one number in all its lanes."""
-    first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(_SHORT, 0))
-    return builder.shuffle_vector(first, first, ir.Constant(_WHOLE, [0] * LANES))
-
-
-def _constant(value: float) -> Any:
-    return ir.Constant(_WIDE, [value] * LANES)
-
-
-def _sums_of_products(vectors: int) -> Any:
-    """The kernel that makes rows of ``vectors`` x ``LANES`` sums of products of pairs.
-
-    Its arguments are the rows, ``ROWS`` at most, then addresses and distances, the latter in numbers of 32 bits: of
-    factors (rows, count) and how far their rows are apart; of lines of ``LANES`` pairs (vectors, count), how far a line
-    is from the next, and a vector from the next; how many pairs there are; of float32 sums (rows, vectors, ``LANES``),
-    how far their rows are apart.
-    """
-
-    def generate(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        for_rows(builder, given[0], ROWS, lambda rows: _generate_tile(builder, rows, vectors, *given[1:]))
-        return context.get_dummy_value()
-
-    def tiles(
-        _: Any, _rows: Any, _factors: Any, _factors_apart: Any, _line: Any, _lines_apart: Any, _vectors_apart: Any,
-        _count: Any, _sums: Any, _sums_apart: Any,
-    ) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
-        return types.none(*[types.int64] * 9), generate
-
-    return intrinsic(tiles)
-
-
-def _generate_tile(
-    builder: Any, rows: int, vectors: int, factors: Any, factors_apart: Any, line: Any, lines_apart: Any,
-    vectors_apart: Any, count: Any, sums: Any, sums_apart: Any,
-) -> None:  # fmt: skip
-    byte = ir.IntType(8).as_pointer()
-    prefetch = _known(
-        builder.module, ir.FunctionType(ir.VoidType(), [byte, _SHORT, _SHORT, _SHORT]), "llvm.prefetch.p0"
-    )
-    products = _known(
-        builder.module, ir.FunctionType(_WIDE, [_WIDE, _PAIRED, _PAIRED]), "llvm.x86.avx512bf16.dpbf16ps.512"
-    )
-    hints = [ir.Constant(_SHORT, value) for value in (0, 3, 1)]  # to be read, soon and often, no code
-    held = [[_held(builder, _WIDE) for _ in range(vectors)] for _ in range(rows)]
-    for kept in (one for row in held for one in row):
-        builder.store(_constant(0.0), kept)
-    with cgutils.for_range(builder, count) as loop:
-        start, found = builder.mul(loop.index, lines_apart), []
-        for vector in range(vectors):
-            index = builder.add(start, builder.mul(_number(vector), vectors_apart))
-            pairs = _read(builder, _at(builder, line, index, _WHOLE))
-            found.append(builder.bitcast(pairs, _PAIRED))
-            soon = _at(builder, builder.add(line, _number(_AHEAD_BYTES)), index, ir.IntType(8))
-            builder.call(prefetch, [soon, *hints])
-        for row in range(rows):
-            index = builder.add(builder.mul(_number(row), factors_apart), loop.index)
-            pair = _read(builder, _at(builder, factors, index, _SHORT))
-            factor = builder.bitcast(_everywhere(builder, pair, _WHOLE), _PAIRED)
-            for vector in range(vectors):
-                kept = held[row][vector]
-                builder.store(builder.call(products, [builder.load(kept), found[vector], factor]), kept)
-    for row in range(rows):
-        for vector in range(vectors):
-            index = builder.add(builder.mul(_number(row), sums_apart), _number(vector * LANES))
-            builder.store(builder.load(held[row][vector]), _at(builder, sums, index, _WIDE)).align = 4
-
-
-_of_keys, _of_values = _sums_of_products(2), _sums_of_products(4)
+_of_keys: Any = products_of_pairs(Tile(ROWS, 2, WIDTH // 2 * LANES, sent=2))
+_of_values: Any = products_of_pairs(Tile(ROWS, 4, LANES, sent=4))
 
 
 def _exponentials(_: Any, _scores: Any, _count: Any, _weights: Any) -> tuple[Any, Callable[..., Any]]:
@@ -235,13 +142,13 @@ def _exponentials(_: Any, _scores: Any, _count: Any, _weights: Any) -> tuple[Any
 
     def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
         scores, count, weights = given
-        pair_of = ir.FunctionType(_WIDE, [_WIDE, _WIDE])
-        greater = _known(builder.module, pair_of, "llvm.maxnum.v16f32")
-        floor = _known(builder.module, ir.FunctionType(_WIDE, [_WIDE]), "llvm.floor.v16f32")
+        pair_of = ir.FunctionType(WIDE, [WIDE, WIDE])
+        greater = known(builder.module, pair_of, "llvm.maxnum.v16f32")
+        floor = known(builder.module, ir.FunctionType(WIDE, [WIDE]), "llvm.floor.v16f32")
 
         def over_lanes(vector: Any, join: Callable[[Any, Any], Any]) -> Any:
             for half in (8, 4, 2, 1):
-                lanes = ir.Constant(_WHOLE, [(lane + half) % LANES for lane in range(LANES)])
+                lanes = ir.Constant(WHOLE, [(lane + half) % LANES for lane in range(LANES)])
                 vector = join(vector, builder.shuffle_vector(vector, vector, lanes))
             return vector
 
@@ -251,35 +158,35 @@ def _exponentials(_: Any, _scores: Any, _count: Any, _weights: Any) -> tuple[Any
         def multiplied(one: Any, other: Any) -> Any:
             return builder.fmul(one, other, flags=("contract",))
 
-        top, total = _held(builder, _WIDE), _held(builder, _WIDE)
-        builder.store(_constant(float(_LEAST)), top)
-        builder.store(_constant(0.0), total)
+        top, total = held(builder, WIDE), held(builder, WIDE)
+        builder.store(constant(float(_LEAST)), top)
+        builder.store(constant(0.0), total)
         with cgutils.for_range(builder, count) as loop:
-            index = builder.shl(loop.index, _number(4))
-            score = _read(builder, _at(builder, scores, index, _WIDE))
+            index = builder.shl(loop.index, number(4))
+            score = read(builder, at(builder, scores, index, WIDE))
             builder.store(builder.call(greater, [builder.load(top), score]), top)
         most = over_lanes(builder.load(top), lambda one, other: builder.call(greater, [one, other]))
         with cgutils.for_range(builder, count) as loop:
-            index = builder.shl(loop.index, _number(4))
-            below_most = builder.fsub(_read(builder, _at(builder, scores, index, _WIDE)), most)
-            scaled = multiplied(below_most, _constant(1.4426950408889634))
-            scaled = builder.call(greater, [scaled, _constant(-126.0)])
+            index = builder.shl(loop.index, number(4))
+            below_most = builder.fsub(read(builder, at(builder, scores, index, WIDE)), most)
+            scaled = multiplied(below_most, constant(1.4426950408889634))
+            scaled = builder.call(greater, [scaled, constant(-126.0)])
             below = builder.call(floor, [scaled])
-            part, power = builder.fsub(scaled, below), _constant(1.8775767e-3)
+            part, power = builder.fsub(scaled, below), constant(1.8775767e-3)
             for factor in powers:
-                power = added(multiplied(power, part), _constant(factor))
-            exponent = builder.add(builder.fptosi(below, _WHOLE), ir.Constant(_WHOLE, [127] * LANES))
-            whole = builder.bitcast(builder.shl(exponent, ir.Constant(_WHOLE, [23] * LANES)), _WIDE)
+                power = added(multiplied(power, part), constant(factor))
+            exponent = builder.add(builder.fptosi(below, WHOLE), ir.Constant(WHOLE, [127] * LANES))
+            whole = builder.bitcast(builder.shl(exponent, ir.Constant(WHOLE, [23] * LANES)), WIDE)
             weight = multiplied(power, whole)
             builder.store(builder.fadd(builder.load(total), weight), total)
             place = builder.inttoptr(
-                builder.add(weights, builder.shl(loop.index, _number(5))), _NARROW.as_pointer()
+                builder.add(weights, builder.shl(loop.index, number(5))), NARROW.as_pointer()
             )
-            builder.store(builder.fptrunc(weight, _NARROW), place).align = 4
+            builder.store(builder.fptrunc(weight, NARROW), place).align = 4
         found = over_lanes(builder.load(total), builder.fadd)
-        return builder.extract_element(found, ir.Constant(_SHORT, 0))
+        return builder.extract_element(found, ir.Constant(SHORT, 0))
 
-    return types.float32(types.int64, types.int64, types.int64), generate
+    return types.float32(*[types.int64] * 3), generate
 
 
 _weigh: Any = intrinsic(_exponentials)
@@ -288,45 +195,54 @@ _weigh: Any = intrinsic(_exponentials)
 # ---- in numba's ----
 
 
+@njit(inline="always")
+def _row_at(rows: Any, window: int, row: int, head: int) -> Any:
+    """The address of one of the rows (windows, rows, heads, pairs)."""
+    apart = rows.strides
+    return np.int64(rows.ctypes.data + window * apart[0] + row * apart[1] + head * apart[2])
+
+
 @compiled
-def _listen(query: Any, keys: Any, values: Any, states: int, found: Any) -> None:
+def listen_into(query: Any, keys: Any, values: Any, states: int, found: Any) -> None:
+    """As ``listen``, of pairs as int32 into pairs as int32; within ``on_threads``."""
     windows, rows, heads, pairs = query.shape
     panels, of_states = keys.shape[2], values.shape[2]
     groups = (rows + ROWS - 1) // ROWS
-    count, half = np.int64(pairs), np.int64(pairs * LANES)
     query_apart, found_apart = np.int64(query.strides[1] // 4), np.int64(found.strides[1] // 4)
     line, weights_line = np.int64(panels * PANEL), np.int64(panels * LANES)
     for job in prange(windows * heads * groups):  # one after the other they read the same keys and values
         window, head, first = job // (heads * groups), job // groups % heads, job % groups * ROWS
         some = np.int64(min(ROWS, rows - first))
-        scores = np.empty((some, line), np.float32)
-        weights = np.empty((some, weights_line), np.int32)
-        of_scores, of_weights = np.int64(scores.ctypes.data), np.int64(weights.ctypes.data)
-        of_query = np.int64(query[window, first, head].ctypes.data)
-        of_keys = np.int64(keys[window, head].ctypes.data)
+        room = np.empty(some * (line + weights_line + WIDTH), np.float32)
+        of_scores = np.int64(room.ctypes.data)
+        of_weights = of_scores + some * line * 4
+        of_heard = of_weights + some * weights_line * 4
+        of_query, of_found = _row_at(query, window, first, head), _row_at(found, window, first, head)
+        of_keys = np.int64(keys.ctypes.data) + window * keys.strides[0] + head * keys.strides[1]
+        of_values = np.int64(values.ctypes.data) + window * values.strides[0] + head * values.strides[1]
         for panel in range(panels):
             _of_keys(
-                some, of_query, query_apart, of_keys + panel * half * 8, np.int64(LANES), half, count,
-                of_scores + panel * PANEL * 4, line,
+                some, of_query, query_apart, of_keys + panel * keys.strides[2], np.int64(LANES), np.int64(pairs),
+                of_scores + panel * PANEL * 4, line, np.int64(AHEAD_BYTES),
             )  # fmt: skip
-        sums = np.empty(some, np.float32)
+        shares = np.empty(some, np.float32)
         for row in range(some):
-            scores[row, states:] = _LEAST
-            sums[row] = _weigh(
+            room[row * line + states : (row + 1) * line] = _LEAST
+            shares[row] = _ONE / _weigh(
                 of_scores + row * line * 4, np.int64(panels * 2), of_weights + row * weights_line * 4
             )
-        of_found = np.int64(found[window, first, head].ctypes.data)
-        of_values = np.int64(values[window, head].ctypes.data)
         _of_values(
-            some, of_weights, weights_line, of_values, np.int64(WIDTH), np.int64(LANES),
-            np.int64(of_states), of_found, found_apart,
+            some, of_weights, weights_line, of_values, np.int64(WIDTH), np.int64(of_states), of_heard,
+            np.int64(WIDTH), np.int64(AHEAD_BYTES),
         )  # fmt: skip
         for row in range(some):
-            share, own = _ONE / sums[row], found[window, first + row, head]
-            for place in range(WIDTH):
-                own[place] *= share
-        # so long they are kept: numba lets go of an array after its last use by name
-        scores[0, 0], weights[0, 0] = _ZERO, np.int32(0)
+            narrowed(
+                of_heard + row * WIDTH * 4,
+                shares[row],
+                np.int64(WIDTH // LANES),
+                of_found + row * found_apart * 4,
+            )
+        room[0] = _ZERO  # so long it is kept: numba lets go of an array after its last use by name
 
 
 @compiled

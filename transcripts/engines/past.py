@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
@@ -83,6 +84,14 @@ class Past:
         products = query[:, :, None] @ cache[0].transpose(-1, -2)
         products[..., self.at + 1 :] = _NEVER
         return (products.softmax(-1) @ cache[1])[:, :, 0]
+
+    def noted(self, number: int) -> tuple[Any, Any, int]:
+        """What ``recalling.recall_into`` looks up in a layer: keys and values, whose they are, how many there were."""
+        from transcripts.engines.compiling import as_numbers
+
+        if self._whose is None:
+            raise ValueError("what was said is not noted")
+        return as_numbers(self._layers[number]), self._whose.numpy(), self.at
 
 
 def _own_rows(hypotheses: int, room: int) -> Tensor:

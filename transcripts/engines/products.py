@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from transcripts.engines.multiplying import PairedLinear
 
 _MOST = 60_000.0
 """Weights up to this have a place in half precision."""
@@ -99,6 +102,15 @@ def for_sound(weight: Tensor, bias: Tensor) -> Linear | IntegerLinear:
     """
     whole = weight.device.type == "cpu" and weight.dtype == torch.float32 and _has_integers()
     return IntegerLinear(weight, bias) if whole and min(weight.shape) >= _WIDE else Linear(weight, bias)
+
+
+def for_text(weight: Tensor, bias: Tensor | None, width: int) -> Linear | PairedLinear:
+    """The layer for the few rows of a text, of a model whose heads have this width."""
+    if can_pair(weight, width):
+        from transcripts.engines.multiplying import PairedLinear
+
+        return PairedLinear(weight, bias)
+    return Linear(weight, bias)
 
 
 def can_pack(weight: Tensor) -> bool:

@@ -16,12 +16,14 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-from transcripts.engines.compiling import as_numbers, compiled, on_threads, softmax
+from transcripts.engines.compiling import as_numbers, compiled, for_rows, on_threads, softmax
 
 _LANES = 16
+WIDEST = 128
+"""The width of a head, at most."""
 _FLOAT, _LANE = ir.FloatType(), ir.IntType(32)
 _WIDE = ir.VectorType(_FLOAT, _LANES)
-_ONE, _ZERO = np.float32(1), np.float32(0)
+_ZERO = np.float32(0)
 
 _held: Any = cgutils.alloca_once
 
@@ -40,18 +42,18 @@ def recall(qkv: Tensor, cache: Tensor, whose: Tensor, at: int) -> Tensor:
     """
     found = torch.empty(len(qkv), *qkv.shape[2:])
     with on_threads():
-        _recall(as_numbers(qkv), as_numbers(cache), whose.numpy(), at, found.numpy())
+        recall_into(as_numbers(qkv), as_numbers(cache), whose.numpy(), at, found.numpy())
     return found
 
 
 # ---- in LLVM's language ----
 
 
-def _numbers_at(builder: Any, address: Any, index: Any, kind: Any) -> Any:
+def _numbers_at(builder: Any, address: Any, index: int, kind: Any) -> Any:
     """``_LANES`` numbers that lie ``index`` numbers behind an address, as float32; see ``compiling.as_float``."""
     narrow = kind != types.float32
     read = ir.VectorType(ir.IntType(16), _LANES) if narrow else _WIDE
-    place = builder.add(address, builder.mul(index, ir.Constant(ir.IntType(64), 2 if narrow else 4)))
+    place = builder.add(address, _number(index * (2 if narrow else 4)))
     found = builder.load(builder.inttoptr(place, read.as_pointer()))
     found.align = 2 if narrow else 4
     if not narrow:
@@ -60,78 +62,129 @@ def _numbers_at(builder: Any, address: Any, index: Any, kind: Any) -> Any:
     return builder.bitcast(builder.shl(builder.zext(found, whole), ir.Constant(whole, [16] * _LANES)), _WIDE)
 
 
-def _products_summed(
-    _: Any, _query: Any, _other: Any, _count: Any, kind: Any
-) -> tuple[Any, Callable[..., Any]]:
-    """The sum of products of float32 with ``count`` numbers like ``kind``, a multiple of ``_LANES``, by address."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        query, other, count, _ = given
-        total = _held(builder, _WIDE)
-        builder.store(ir.Constant(_WIDE, [0.0] * _LANES), total)
-        with cgutils.for_range(builder, builder.sdiv(count, ir.Constant(count.type, _LANES))) as loop:
-            index = builder.mul(loop.index, ir.Constant(count.type, _LANES))
-            one = _numbers_at(builder, query, index, types.float32)
-            product = builder.fmul(one, _numbers_at(builder, other, index, kind), flags=("contract",))
-            builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
-        found = builder.load(total)
-        for half in (8, 4, 2, 1):
-            lanes = ir.Constant(
-                ir.VectorType(_LANE, _LANES), [(lane + half) % _LANES for lane in range(_LANES)]
-            )
-            found = builder.fadd(found, builder.shuffle_vector(found, found, lanes))
-        return builder.extract_element(found, ir.Constant(_LANE, 0))
-
-    return types.float32(types.int64, types.int64, types.int64, kind), generate
+def _number(value: int) -> Any:
+    return ir.Constant(ir.IntType(64), value)
 
 
-def _share_added(
-    _: Any, _sums: Any, _share: Any, _other: Any, _count: Any, kind: Any
-) -> tuple[Any, Callable[..., Any]]:
-    """Add a share of ``count`` numbers like ``kind`` to as many float32, by address."""
+def _float_at(builder: Any, address: Any, index: Any) -> Any:
+    """A pointer to a float32."""
+    return builder.inttoptr(builder.add(address, builder.shl(index, _number(2))), _FLOAT.as_pointer())
+
+
+def _where(builder: Any, cache: Any, whose: Any, rows_apart: Any, tokens_apart: Any, token: Any) -> Any:
+    """Where a token's numbers stand: in the row that ``whose`` tells."""
+    of_row = builder.inttoptr(builder.add(whose, builder.shl(token, _number(2))), _LANE.as_pointer())
+    row = builder.zext(builder.load(of_row), ir.IntType(64))
+    return builder.add(cache, builder.add(builder.mul(row, rows_apart), builder.mul(token, tokens_apart)))
+
+
+_PLACES: Any = [types.int64] * 5
+
+
+def _products_with_keys(
+    _: Any, _query: Any, _vectors: Any, _keys: Any, _whose: Any, _rows_apart: Any, _tokens_apart: Any, _count: Any,
+    _scores: Any, kind: Any,
+) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
+    """The products of a query with the keys of some tokens.
+
+    The arguments are the address of the query, of numbers like ``kind``; how many vectors it has, up to ``WIDEST``; the
+    address of the first row's first key, that of whose each token is (int32), how far rows and tokens are apart in
+    bytes, how many tokens there are; and the address of as many float32.
+    """
 
     def generate(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        sums, share, other, count, _ = given
-        first = builder.insert_element(ir.Constant(_WIDE, ir.Undefined), share, ir.Constant(_LANE, 0))
-        lanes = ir.Constant(ir.VectorType(_LANE, _LANES), [0] * _LANES)
-        shares = builder.shuffle_vector(first, first, lanes)
-        with cgutils.for_range(builder, builder.sdiv(count, ir.Constant(count.type, _LANES))) as loop:
-            index = builder.mul(loop.index, ir.Constant(count.type, _LANES))
-            product = builder.fmul(shares, _numbers_at(builder, other, index, kind), flags=("contract",))
-            so_far = _numbers_at(builder, sums, index, types.float32)
-            place = builder.add(sums, builder.mul(index, ir.Constant(count.type, 4)))
-            found = builder.fadd(so_far, product, flags=("contract",))
-            builder.store(found, builder.inttoptr(place, _WIDE.as_pointer())).align = 4
+        query, vectors, keys, whose, rows_apart, tokens_apart, count, scores, _ = given
+
+        def scored(several: int) -> None:
+            asked = [_numbers_at(builder, query, vector * _LANES, kind) for vector in range(several)]
+            with cgutils.for_range(builder, count) as loop:
+                key = _where(builder, keys, whose, rows_apart, tokens_apart, loop.index)
+                total = ir.Constant(_WIDE, [0.0] * _LANES)
+                for vector, one in enumerate(asked):
+                    product = builder.fmul(
+                        one, _numbers_at(builder, key, vector * _LANES, kind), flags=("contract",)
+                    )
+                    total = builder.fadd(total, product, flags=("contract",))
+                for half in (8, 4, 2, 1):
+                    lanes = ir.Constant(
+                        ir.VectorType(_LANE, _LANES), [(lane + half) % _LANES for lane in range(_LANES)]
+                    )
+                    total = builder.fadd(total, builder.shuffle_vector(total, total, lanes))
+                score = builder.extract_element(total, ir.Constant(_LANE, 0))
+                builder.store(score, _float_at(builder, scores, loop.index))
+
+        for_rows(builder, vectors, WIDEST // _LANES, scored)
         return context.get_dummy_value()
 
-    return types.none(types.int64, types.float32, types.int64, types.int64, kind), generate
+    return types.none(types.int64, types.int64, *_PLACES, types.int64, kind), generate
 
 
-_dot: Any = intrinsic(_products_summed)
-_add: Any = intrinsic(_share_added)
+def _shares_of_values(
+    _: Any, _shares: Any, _vectors: Any, _values: Any, _whose: Any, _rows_apart: Any, _tokens_apart: Any, _count: Any,
+    _found: Any, kind: Any,
+) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
+    """The sum of some tokens' values, each times its share.
+
+    The arguments are the address of the shares, a float32 for each token; then as of ``_products_with_keys``; the last
+    address is that of the sums, float32.
+    """
+
+    def generate(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        shares, vectors, values, whose, rows_apart, tokens_apart, count, found, _ = given
+
+        def summed(several: int) -> None:
+            totals = [_held(builder, _WIDE) for _ in range(several)]
+            for total in totals:
+                builder.store(ir.Constant(_WIDE, [0.0] * _LANES), total)
+            with cgutils.for_range(builder, count) as loop:
+                value = _where(builder, values, whose, rows_apart, tokens_apart, loop.index)
+                share = builder.load(_float_at(builder, shares, loop.index))
+                first = builder.insert_element(ir.Constant(_WIDE, ir.Undefined), share, ir.Constant(_LANE, 0))
+                lanes = ir.Constant(ir.VectorType(_LANE, _LANES), [0] * _LANES)
+                everywhere = builder.shuffle_vector(first, first, lanes)
+                for vector, total in enumerate(totals):
+                    product = builder.fmul(
+                        everywhere, _numbers_at(builder, value, vector * _LANES, kind), flags=("contract",)
+                    )
+                    builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
+            for vector, total in enumerate(totals):
+                pointer = _float_at(builder, found, _number(vector * _LANES))
+                place = builder.bitcast(pointer, _WIDE.as_pointer())
+                builder.store(builder.load(total), place).align = 4
+
+        for_rows(builder, vectors, WIDEST // _LANES, summed)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, *_PLACES, types.int64, kind), generate
+
+
+_score: Any = intrinsic(_products_with_keys)
+_sum: Any = intrinsic(_shares_of_values)
 
 
 # ---- in numba's ----
 
 
 @compiled
-def _recall(qkv: Any, cache: Any, whose: Any, at: int, found: Any) -> None:
+def recall_into(qkv: Any, cache: Any, whose: Any, at: int, found: Any) -> None:
+    """As ``recall``, of numpy's float32 or of bfloat16's bits, into float32; within ``on_threads``."""
     rows, _, heads, width = qkv.shape
-    count = np.int64(width)
+    vectors, count = np.int64(width // _LANES), np.int64(at + 1)
+    rows_apart, tokens_apart = np.int64(cache.strides[1]), np.int64(cache.strides[3])
     for job in prange(rows * heads):
         row, head = job // heads, job % heads
         for place in range(width):
             cache[0, row, head, at, place] = qkv[row, 1, head, place]
             cache[1, row, head, at, place] = qkv[row, 2, head, place]
-        scores, own, kind = np.empty(at + 1, np.float32), found[row, head], qkv[0, 0, 0, 0]
-        of_own = np.int64(own.ctypes.data)
-        own[:] = _ZERO
-        _add(of_own, _ONE, np.int64(qkv[row, 0, head].ctypes.data), count, kind)  # the query in float32
-        for token in range(at + 1):
-            key = np.int64(cache[0, whose[row, token], head, token].ctypes.data)
-            scores[token] = _dot(of_own, key, count, kind)
+        scores, kind = np.empty(at + 1, np.float32), qkv[0, 0, 0, 0]
+        of_whose, of_scores = np.int64(whose[row].ctypes.data), np.int64(scores.ctypes.data)
+        _score(
+            np.int64(qkv[row, 0, head].ctypes.data), vectors, np.int64(cache[0, 0, head].ctypes.data), of_whose,
+            rows_apart, tokens_apart, count, of_scores, kind,
+        )  # fmt: skip
         softmax(scores, at + 1)
-        own[:] = _ZERO
-        for token in range(at + 1):
-            value = np.int64(cache[1, whose[row, token], head, token].ctypes.data)
-            _add(of_own, scores[token], value, count, kind)
+        _sum(
+            of_scores, vectors, np.int64(cache[1, 0, head].ctypes.data), of_whose, rows_apart, tokens_apart, count,
+            np.int64(found[row, head].ctypes.data), kind,
+        )  # fmt: skip
+        scores[0] = _ZERO  # so long it is kept: numba lets go of an array after its last use by name
