@@ -77,6 +77,22 @@ def test_compiled_anew_and_read_from_disk_they_find_the_same_to_the_last_digit(n
     assert anew == from_disk
 
 
+def test_what_was_compiled_from_other_helpers_is_compiled_anew(tmp_path):
+    code = """
+import os
+import numpy as np
+from transcripts.engines import compiling, recalling
+compiling._helpers = lambda: os.environ["HELPERS"]
+kernel = compiling.compiled(recalling.recall_into.py_func)
+qkv, cache = np.zeros((1, 3, 1, 16), np.float32), np.zeros((2, 1, 1, 8, 16), np.float32)
+kernel(qkv, cache, np.zeros((1, 8), np.int32), 3, np.zeros((1, 1, 16), np.float32))
+print(kernel.stats.cache_hits.total())
+"""
+    told = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    taken_from_disk = [int(printed(code, HELPERS=one, **told)) for one in ("older", "older", "newer")]
+    assert taken_from_disk == [0, 1, 0]
+
+
 def test_torch_keeps_its_threads_where_numba_starts_its_own():
     code = """
 import torch

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -35,9 +38,22 @@ def compiled(function: Callable[..., None]) -> Any:
         "nogil": True,
     }
     try:
-        return njit(cache=True, **options)(function)
+        kernel: Any = njit(cache=True, **options)(function)
     except RuntimeError:  # no folder to keep it in can be written
         return njit(**options)(function)
+    kept = kernel._cache._cache_file
+    kept._source_stamp = (kept._source_stamp, _helpers())
+    return kernel
+
+
+@lru_cache
+def _helpers() -> str:
+    """What tells the text of the files apart that kernels are written with.
+
+    numba looks only at the file in which a kernel stands, and would go on with what was compiled from older ones.
+    """
+    here = Path(__file__).parent
+    return sha256(b"".join((here / name).read_bytes() for name in ("compiling.py", "vectors.py"))).hexdigest()
 
 
 @contextmanager
