@@ -1,6 +1,6 @@
 """How near the engine ``whisper`` comes to what the processor can do: matrix products in its encoder, reading memory in
 its decoder. Both limits are measured in the same process, with the same threads; that of memory before and after each
-decoding, as it wanders on machines that are shared."""
+decoding, as it wanders on machines that are shared: by nearly a factor of two within seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from transcripts.engines.decoding import Memory, Rules, Search, Start
 from transcripts.engines.products import can_halve
 
 TRIES = 3
-DECODINGS = 5
+DECODINGS, AT_MOST = 5, 20
+STEADY = 0.15
+"""A decoding counts beside which memory gave about the same before and after, so far apart at most."""
 STREAM_BYTES = 1 << 30
 SIDES = (1024, 2048, 4096)
 
@@ -139,16 +141,19 @@ def _steps(loaded: Any, memory: Memory, beams: int, stream: _Stream) -> list[_De
     decoder.read = once.around(decoder.read)
     decoder.step = steps.around(decoder.step)
     decode(memory, start, Search(beams))  # compiles once
-    found, before = [], stream.rate()
-    for _ in range(DECODINGS):
+    found: list[_Decoding] = []
+    unsteady: list[_Decoding] = []
+    before = stream.rate()
+    while len(found) < DECODINGS and len(found) + len(unsteady) < AT_MOST:
         for watch in (whole, once, steps):
             watch.seconds, watch.calls = 0.0, 0
         decode(memory, start, Search(beams))
         after = stream.rate()
-        seconds = whole.seconds - once.seconds
-        found.append(_Decoding(seconds, steps.seconds, (before + after) / 2, steps.calls, len(ear.start)))
+        seconds, rate = whole.seconds - once.seconds, (before + after) / 2
+        kind = found if abs(after - before) < STEADY * rate else unsteady
+        kind.append(_Decoding(seconds, steps.seconds, rate, steps.calls, len(ear.start)))
         before = after
-    return found
+    return found or unsteady
 
 
 class _Watch:

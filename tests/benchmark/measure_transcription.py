@@ -44,7 +44,7 @@ class Plan:
     silence_s: float = 36.0
     short_s: int = 180
     long_s: int = 3 * 3600
-    rounds: int = 2
+    rounds: int = 3
     types: tuple[str, ...] = ("int8", "float32")
     windows: int = BATCH
 
