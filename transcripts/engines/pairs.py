@@ -37,6 +37,7 @@ from transcripts.engines.vectors import (
     known,
     narrowed,
     number,
+    over_lanes,
     products_of_pairs,
     read,
 )
@@ -146,12 +147,6 @@ def _exponentials(_: Any, _scores: Any, _count: Any, _weights: Any) -> tuple[Any
         greater = known(builder.module, pair_of, "llvm.maxnum.v16f32")
         floor = known(builder.module, ir.FunctionType(WIDE, [WIDE]), "llvm.floor.v16f32")
 
-        def over_lanes(vector: Any, join: Callable[[Any, Any], Any]) -> Any:
-            for half in (8, 4, 2, 1):
-                lanes = ir.Constant(WHOLE, [(lane + half) % LANES for lane in range(LANES)])
-                vector = join(vector, builder.shuffle_vector(vector, vector, lanes))
-            return vector
-
         def added(one: Any, other: Any) -> Any:
             return builder.fadd(one, other, flags=("contract",))
 
@@ -165,7 +160,7 @@ def _exponentials(_: Any, _scores: Any, _count: Any, _weights: Any) -> tuple[Any
             index = builder.shl(loop.index, number(4))
             score = read(builder, at(builder, scores, index, WIDE))
             builder.store(builder.call(greater, [builder.load(top), score]), top)
-        most = over_lanes(builder.load(top), lambda one, other: builder.call(greater, [one, other]))
+        most = over_lanes(builder, builder.load(top), lambda one, other: builder.call(greater, [one, other]))
         with cgutils.for_range(builder, count) as loop:
             index = builder.shl(loop.index, number(4))
             below_most = builder.fsub(read(builder, at(builder, scores, index, WIDE)), most)
@@ -183,7 +178,7 @@ def _exponentials(_: Any, _scores: Any, _count: Any, _weights: Any) -> tuple[Any
                 builder.add(weights, builder.shl(loop.index, number(5))), NARROW.as_pointer()
             )
             builder.store(builder.fptrunc(weight, NARROW), place).align = 4
-        found = over_lanes(builder.load(total), builder.fadd)
+        found = over_lanes(builder, builder.load(total), builder.fadd)
         return builder.extract_element(found, ir.Constant(SHORT, 0))
 
     return types.float32(*[types.int64] * 3), generate

@@ -17,15 +17,24 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from transcripts.engines.compiling import as_numbers, compiled, for_rows, on_threads, softmax
+from transcripts.engines.vectors import (
+    FLOAT,
+    LANES,
+    LONG,
+    SHORT,
+    WHOLE,
+    WIDE,
+    at,
+    constant,
+    everywhere,
+    held,
+    number,
+    over_lanes,
+)
 
-_LANES = 16
 WIDEST = 128
 """The width of a head, at most."""
-_FLOAT, _LANE = ir.FloatType(), ir.IntType(32)
-_WIDE = ir.VectorType(_FLOAT, _LANES)
 _ZERO = np.float32(0)
-
-_held: Any = cgutils.alloca_once
 
 
 def recall(qkv: Tensor, cache: Tensor, whose: Tensor, at: int) -> Tensor:
@@ -50,31 +59,21 @@ def recall(qkv: Tensor, cache: Tensor, whose: Tensor, at: int) -> Tensor:
 
 
 def _numbers_at(builder: Any, address: Any, index: int, kind: Any) -> Any:
-    """``_LANES`` numbers that lie ``index`` numbers behind an address, as float32; see ``compiling.as_float``."""
+    """``LANES`` numbers that lie ``index`` numbers behind an address, as float32; see ``compiling.as_float``."""
     narrow = kind != types.float32
-    read = ir.VectorType(ir.IntType(16), _LANES) if narrow else _WIDE
-    place = builder.add(address, _number(index * (2 if narrow else 4)))
+    read = ir.VectorType(ir.IntType(16), LANES) if narrow else WIDE
+    place = builder.add(address, number(index * (2 if narrow else 4)))
     found = builder.load(builder.inttoptr(place, read.as_pointer()))
     found.align = 2 if narrow else 4
     if not narrow:
         return found
-    whole = ir.VectorType(_LANE, _LANES)
-    return builder.bitcast(builder.shl(builder.zext(found, whole), ir.Constant(whole, [16] * _LANES)), _WIDE)
-
-
-def _number(value: int) -> Any:
-    return ir.Constant(ir.IntType(64), value)
-
-
-def _float_at(builder: Any, address: Any, index: Any) -> Any:
-    """A pointer to a float32."""
-    return builder.inttoptr(builder.add(address, builder.shl(index, _number(2))), _FLOAT.as_pointer())
+    return builder.bitcast(builder.shl(builder.zext(found, WHOLE), ir.Constant(WHOLE, [16] * LANES)), WIDE)
 
 
 def _where(builder: Any, cache: Any, whose: Any, rows_apart: Any, tokens_apart: Any, token: Any) -> Any:
     """Where a token's numbers stand: in the row that ``whose`` tells."""
-    of_row = builder.inttoptr(builder.add(whose, builder.shl(token, _number(2))), _LANE.as_pointer())
-    row = builder.zext(builder.load(of_row), ir.IntType(64))
+    of_row = at(builder, whose, token, SHORT)
+    row = builder.zext(builder.load(of_row), LONG)
     return builder.add(cache, builder.add(builder.mul(row, rows_apart), builder.mul(token, tokens_apart)))
 
 
@@ -96,24 +95,20 @@ def _products_with_keys(
         query, vectors, keys, whose, rows_apart, tokens_apart, count, scores, _ = given
 
         def scored(several: int) -> None:
-            asked = [_numbers_at(builder, query, vector * _LANES, kind) for vector in range(several)]
+            asked = [_numbers_at(builder, query, vector * LANES, kind) for vector in range(several)]
             with cgutils.for_range(builder, count) as loop:
                 key = _where(builder, keys, whose, rows_apart, tokens_apart, loop.index)
-                total = ir.Constant(_WIDE, [0.0] * _LANES)
+                total = constant(0.0)
                 for vector, one in enumerate(asked):
                     product = builder.fmul(
-                        one, _numbers_at(builder, key, vector * _LANES, kind), flags=("contract",)
+                        one, _numbers_at(builder, key, vector * LANES, kind), flags=("contract",)
                     )
                     total = builder.fadd(total, product, flags=("contract",))
-                for half in (8, 4, 2, 1):
-                    lanes = ir.Constant(
-                        ir.VectorType(_LANE, _LANES), [(lane + half) % _LANES for lane in range(_LANES)]
-                    )
-                    total = builder.fadd(total, builder.shuffle_vector(total, total, lanes))
-                score = builder.extract_element(total, ir.Constant(_LANE, 0))
-                builder.store(score, _float_at(builder, scores, loop.index))
+                total = over_lanes(builder, total, builder.fadd)
+                score = builder.extract_element(total, ir.Constant(SHORT, 0))
+                builder.store(score, at(builder, scores, loop.index, FLOAT))
 
-        for_rows(builder, vectors, WIDEST // _LANES, scored)
+        for_rows(builder, vectors, WIDEST // LANES, scored)
         return context.get_dummy_value()
 
     return types.none(types.int64, types.int64, *_PLACES, types.int64, kind), generate
@@ -133,26 +128,23 @@ def _shares_of_values(
         shares, vectors, values, whose, rows_apart, tokens_apart, count, found, _ = given
 
         def summed(several: int) -> None:
-            totals = [_held(builder, _WIDE) for _ in range(several)]
+            totals = [held(builder, WIDE) for _ in range(several)]
             for total in totals:
-                builder.store(ir.Constant(_WIDE, [0.0] * _LANES), total)
+                builder.store(constant(0.0), total)
             with cgutils.for_range(builder, count) as loop:
                 value = _where(builder, values, whose, rows_apart, tokens_apart, loop.index)
-                share = builder.load(_float_at(builder, shares, loop.index))
-                first = builder.insert_element(ir.Constant(_WIDE, ir.Undefined), share, ir.Constant(_LANE, 0))
-                lanes = ir.Constant(ir.VectorType(_LANE, _LANES), [0] * _LANES)
-                everywhere = builder.shuffle_vector(first, first, lanes)
+                share = builder.load(at(builder, shares, loop.index, FLOAT))
+                shared = everywhere(builder, share, WIDE)
                 for vector, total in enumerate(totals):
                     product = builder.fmul(
-                        everywhere, _numbers_at(builder, value, vector * _LANES, kind), flags=("contract",)
+                        shared, _numbers_at(builder, value, vector * LANES, kind), flags=("contract",)
                     )
                     builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
             for vector, total in enumerate(totals):
-                pointer = _float_at(builder, found, _number(vector * _LANES))
-                place = builder.bitcast(pointer, _WIDE.as_pointer())
+                place = at(builder, found, number(vector * LANES), WIDE)
                 builder.store(builder.load(total), place).align = 4
 
-        for_rows(builder, vectors, WIDEST // _LANES, summed)
+        for_rows(builder, vectors, WIDEST // LANES, summed)
         return context.get_dummy_value()
 
     return types.none(types.int64, types.int64, *_PLACES, types.int64, kind), generate
@@ -169,7 +161,7 @@ _sum: Any = intrinsic(_shares_of_values)
 def recall_into(qkv: Any, cache: Any, whose: Any, at: int, found: Any) -> None:
     """As ``recall``, of numpy's float32 or of bfloat16's bits, into float32; within ``on_threads``."""
     rows, _, heads, width = qkv.shape
-    vectors, count = np.int64(width // _LANES), np.int64(at + 1)
+    vectors, count = np.int64(width // LANES), np.int64(at + 1)
     rows_apart, tokens_apart = np.int64(cache.strides[1]), np.int64(cache.strides[3])
     for job in prange(rows * heads):
         row, head = job // heads, job % heads

@@ -1,4 +1,5 @@
-"""What kernels in LLVM's own language are written with, for processors that multiply pairs of bfloat16 by vectors.
+"""What kernels in LLVM's own language are written with; tiles and ``narrowed`` for processors that multiply pairs of
+bfloat16 by vectors.
 
 numba cannot keep an array in registers; here sums stay there. Addresses are integers; distances count numbers of 32
 bits, of which one holds a pair.
@@ -63,10 +64,10 @@ def at(builder: Any, base: Any, index: Any, kind: Any) -> Any:
     return builder.inttoptr(builder.add(base, builder.shl(index, number(2))), kind.as_pointer())
 
 
-def read(builder: Any, pointer: Any, align: int = 4) -> Any:
+def read(builder: Any, pointer: Any) -> Any:
     """What a pointer points to, which need not be aligned as a vector."""
     found = builder.load(pointer)
-    found.align = align
+    found.align = 4
     return found
 
 
@@ -74,6 +75,14 @@ def everywhere(builder: Any, value: Any, kind: Any) -> Any:
     """A vector that holds a number that is found meanwhile in all its lanes."""
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(SHORT, 0))
     return builder.shuffle_vector(first, first, ir.Constant(WHOLE, [0] * LANES))
+
+
+def over_lanes(builder: Any, vector: Any, join: Callable[[Any, Any], Any]) -> Any:
+    """A vector that holds what ``join`` makes of all lanes of another in each of its own."""
+    for half in (8, 4, 2, 1):
+        lanes = ir.Constant(WHOLE, [(lane + half) % LANES for lane in range(LANES)])
+        vector = join(vector, builder.shuffle_vector(vector, vector, lanes))
+    return vector
 
 
 def send_for(builder: Any, place: Any) -> None:
